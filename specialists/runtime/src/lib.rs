@@ -1,0 +1,20 @@
+//! What every specialist is made of: the contract of a capability, and the loop that honours it.
+//!
+//! A specialist implements [`ReadCapability`] or [`ChangeCapability`] for each thing it can do and
+//! hands them to a [`Specialist`]. The runtime validates inputs, makes the way back durable before
+//! an effect begins, reconciles after a crash, measures, reports, and only then acknowledges.
+//! It never decides what happens next: that is the orchestrator's.
+
+pub mod capability;
+pub mod context;
+pub mod specialist;
+
+pub use capability::{
+    About, ChangeCapability, Found, Measured, Prepared, ReadCapability, UndoPromise,
+};
+pub use context::Context;
+pub use deadelus_proto::{
+    Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Idempotency,
+    TargetCard, TargetName, Undo, UndoClass,
+};
+pub use specialist::Specialist;

@@ -1,0 +1,143 @@
+//! What a capability may use of the mesh while it works.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use deadelus_proto::{
+    Artefact, ErrorClass, Failure, TargetName, TaskKey, limits::ARTEFACT_MAX_BYTES,
+};
+use tokio::sync::watch;
+
+/// One task's surroundings: which target, how long, where evidence goes, whether to stop.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub(crate) key: TaskKey,
+    pub(crate) target: TargetName,
+    pub(crate) deadline: Instant,
+    pub(crate) store: Store,
+    pub(crate) cancel: watch::Receiver<bool>,
+}
+
+/// Where artefacts and progress go.
+#[derive(Debug, Clone)]
+pub(crate) enum Store {
+    /// Memory, for a capability that is called without a mesh.
+    Memory(Arc<Mutex<BTreeMap<String, Bytes>>>),
+}
+
+impl Context {
+    /// A context outside any mesh: artefacts stay in memory, progress goes nowhere, nobody cancels.
+    /// For tests of a capability on its own.
+    ///
+    /// # Panics
+    /// When `target` is no target name.
+    #[expect(clippy::expect_used, reason = "constants, and a name the caller wrote as a literal")]
+    pub fn detached(target: &str) -> Self {
+        Self {
+            key: TaskKey {
+                workflow: "detached".parse().expect("a workflow id"),
+                task: "task".parse().expect("a task id"),
+                direction: deadelus_proto::Direction::Do,
+                attempt: 1,
+            },
+            target: target.parse().expect("a target name"),
+            deadline: Instant::now() + Duration::from_secs(600),
+            store: Store::Memory(Arc::default()),
+            cancel: watch::channel(false).1,
+        }
+    }
+
+    /// Which attempt of what this is.
+    pub fn key(&self) -> &TaskKey {
+        &self.key
+    }
+
+    /// The system that is looked at or changed.
+    pub fn target(&self) -> &TargetName {
+        &self.target
+    }
+
+    /// When the orchestrator gives this attempt up.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the orchestrator asked to stop. A change that can stop half-way and take itself back
+    /// looks here between its steps.
+    pub fn cancelled(&self) -> bool {
+        *self.cancel.borrow()
+    }
+
+    /// Returns once the orchestrator asks to stop; never, if it does not.
+    pub async fn until_cancelled(&self) {
+        let mut cancel = self.cancel.clone();
+        if cancel.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Tells whoever watches, best effort. `fraction` is 0 to 1 where it is known.
+    pub async fn progress(&self, message: &str, fraction: Option<f64>) {
+        match &self.store {
+            Store::Memory(_) => tracing::debug!(message, ?fraction, "progress"),
+        }
+    }
+
+    /// Keeps bytes as evidence or for a later task, named by their SHA-256.
+    ///
+    /// # Errors
+    /// `invalid_input` when they are too many, `unavailable` when the store is.
+    pub async fn keep(
+        &self,
+        name: &str,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Artefact, Failure> {
+        if bytes.len() > ARTEFACT_MAX_BYTES {
+            let text =
+                format!("artefact {name}: {} bytes, at most {ARTEFACT_MAX_BYTES}", bytes.len());
+            return Err(Failure::new(ErrorClass::InvalidInput, text));
+        }
+        match &self.store {
+            Store::Memory(kept) => {
+                let artefact = describe(name, media_type, &bytes);
+                if let Ok(mut kept) = kept.lock() {
+                    kept.insert(artefact.sha256.to_string(), bytes);
+                }
+                Ok(artefact)
+            }
+        }
+    }
+
+    /// The bytes of an artefact that an earlier task or the plan named.
+    ///
+    /// # Errors
+    /// `invalid_input` when there are none of that name, `unavailable` when the store is.
+    pub async fn fetch(&self, artefact: &Artefact) -> Result<Bytes, Failure> {
+        match &self.store {
+            Store::Memory(kept) => kept
+                .lock()
+                .ok()
+                .and_then(|kept| kept.get(artefact.sha256.as_str()).cloned())
+                .ok_or_else(|| {
+                    let text =
+                        format!("artefact {} ({}) is not kept", artefact.name, artefact.sha256);
+                    Failure::new(ErrorClass::InvalidInput, text)
+                }),
+        }
+    }
+}
+
+fn describe(name: &str, media_type: &str, bytes: &[u8]) -> Artefact {
+    use sha2::{Digest, Sha256};
+    Artefact {
+        sha256: deadelus_proto::Sha256::from_bytes(Sha256::digest(bytes).into()),
+        media_type: media_type.to_owned(),
+        size_bytes: bytes.len() as u64,
+        name: name.to_owned(),
+    }
+}
