@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const FILES: [&str; 5] = ["common", "task", "inbox", "log", "worker"];
+const FILES: [&str; 6] = ["common", "task", "inbox", "log", "projection", "worker"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=deadelus");

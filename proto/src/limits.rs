@@ -38,3 +38,7 @@ pub const TASK_DELIVERIES_MAX: i64 = 5;
 
 /// Error messages and notes are for reading; evidence goes into artefacts.
 pub const MESSAGE_TEXT_MAX_CHARS: usize = 4_000;
+
+/// Assignments of one specialist that all its replicas together hold unacknowledged. The same for
+/// every replica, because the consumer is shared.
+pub const TASK_ACK_PENDING_MAX: i64 = 4_096;

@@ -27,6 +27,8 @@ pub enum Subject {
     Live(WorkflowId, TaskId),
     /// `worker.<specialist>.<instance>`: heartbeats.
     Worker(SpecialistName, SpecialistName),
+    /// `card.<specialist>`: request/reply, what it offers as JSON.
+    Card(SpecialistName),
     /// `api.<verb>`: request/reply with the orchestrator.
     Api(Api),
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Subject {
             Self::Dead(name) => write!(f, "dead.{name}"),
             Self::Live(workflow, task) => write!(f, "live.{workflow}.{task}"),
             Self::Worker(specialist, instance) => write!(f, "worker.{specialist}.{instance}"),
+            Self::Card(specialist) => write!(f, "card.{specialist}"),
             Self::Api(verb) => write!(f, "api.{}", verb.as_str()),
         }
     }
@@ -89,6 +92,7 @@ impl FromStr for Subject {
                 specialist.parse().map_err(|e| bad(&e))?,
                 instance.parse().map_err(|e| bad(&e))?,
             ),
+            ["card", specialist] => Self::Card(specialist.parse().map_err(|e| bad(&e))?),
             ["api", "plan"] => Self::Api(Api::Plan),
             _ => return Err(bad(&format!("{text:?} is none of the mesh's"))),
         };
@@ -181,6 +185,7 @@ mod tests {
             Subject::Dead("db.migrate".parse().unwrap()),
             Subject::Live(workflow, "measure1".parse().unwrap()),
             Subject::Worker("db".parse().unwrap(), "db-7f".parse().unwrap()),
+            Subject::Card("db".parse().unwrap()),
             Subject::Api(Api::Plan),
         ]
     }

@@ -7,10 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use deadelus_mesh::objects;
 use deadelus_proto::{
-    Artefact, ErrorClass, Failure, TargetName, TaskKey, limits::ARTEFACT_MAX_BYTES,
+    Artefact, ErrorClass, Failure, Subject, TargetName, TaskKey, limits::ARTEFACT_MAX_BYTES, pb,
 };
+use prost::Message as _;
 use tokio::sync::watch;
+
+use crate::report::{Reporter, now_unix_ms};
 
 /// One task's surroundings: which target, how long, where evidence goes, whether to stop.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub struct Context {
 pub(crate) enum Store {
     /// Memory, for a capability that is called without a mesh.
     Memory(Arc<Mutex<BTreeMap<String, Bytes>>>),
+    /// The mesh's object store and its live subjects.
+    Mesh(Arc<Reporter>),
 }
 
 impl Context {
@@ -84,6 +90,18 @@ impl Context {
     pub async fn progress(&self, message: &str, fraction: Option<f64>) {
         match &self.store {
             Store::Memory(_) => tracing::debug!(message, ?fraction, "progress"),
+            Store::Mesh(reporter) => {
+                let mesh = &reporter.mesh;
+                let subject = mesh
+                    .subjects
+                    .of(&Subject::Live(self.key.workflow.clone(), self.key.task.clone()));
+                let progress = self.progress_message(&reporter.instance, message, fraction);
+                if let Err(error) =
+                    mesh.client.publish(subject, progress.encode_to_vec().into()).await
+                {
+                    tracing::debug!(%error, "progress was lost");
+                }
+            }
         }
     }
 
@@ -110,6 +128,11 @@ impl Context {
                 }
                 Ok(artefact)
             }
+            Store::Mesh(reporter) => {
+                objects::put(&reporter.mesh, name, media_type, bytes).await.map_err(|e| {
+                    Failure::new(ErrorClass::Unavailable, format!("artefact {name}: {e}"))
+                })
+            }
         }
     }
 
@@ -128,14 +151,37 @@ impl Context {
                         format!("artefact {} ({}) is not kept", artefact.name, artefact.sha256);
                     Failure::new(ErrorClass::InvalidInput, text)
                 }),
+            Store::Mesh(reporter) => {
+                Box::pin(objects::get(&reporter.mesh, artefact)).await.map_err(|e| {
+                    let text = format!("artefact {}: {e}", artefact.name);
+                    Failure::new(ErrorClass::Unavailable, text)
+                })
+            }
+        }
+    }
+
+    fn progress_message(
+        &self,
+        instance: &str,
+        message: &str,
+        fraction: Option<f64>,
+    ) -> pb::Progress {
+        pb::Progress {
+            workflow_id: self.key.workflow.to_string(),
+            task_id: self.key.task.to_string(),
+            direction: self.key.direction.to_pb().into(),
+            attempt: self.key.attempt,
+            instance: instance.to_owned(),
+            message: message.to_owned(),
+            fraction: fraction.unwrap_or(-1.0),
+            at_unix_ms: now_unix_ms(),
         }
     }
 }
 
 fn describe(name: &str, media_type: &str, bytes: &[u8]) -> Artefact {
-    use sha2::{Digest, Sha256};
     Artefact {
-        sha256: deadelus_proto::Sha256::from_bytes(Sha256::digest(bytes).into()),
+        sha256: objects::sha256(bytes),
         media_type: media_type.to_owned(),
         size_bytes: bytes.len() as u64,
         name: name.to_owned(),

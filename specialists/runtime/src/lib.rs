@@ -5,9 +5,19 @@
 //! an effect begins, reconciles after a crash, measures, reports, and only then acknowledges.
 //! It never decides what happens next: that is the orchestrator's.
 
+mod announce;
+mod assignment;
 pub mod capability;
+pub mod config;
 pub mod context;
+mod hand;
+mod ledger;
+mod process;
+mod report;
+mod schema;
 pub mod specialist;
+mod work;
+mod worker;
 
 pub use capability::{
     About, ChangeCapability, Found, Measured, Prepared, ReadCapability, UndoPromise,
@@ -17,4 +27,5 @@ pub use deadelus_proto::{
     Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Idempotency,
     TargetCard, TargetName, Undo, UndoClass,
 };
+pub use process::main;
 pub use specialist::Specialist;

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt, future::Future, pin::Pin};
 
 use deadelus_proto::{
     Capability, CapabilityName, CheckKind, ErrorClass, Failure, SpecialistCard, SpecialistName,
-    TargetCard, Undo,
+    TargetCard, TargetName, Undo,
 };
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{About, ChangeCapability, Context, Found, Measured, ReadCapability};
+use crate::{About, ChangeCapability, Context, Found, Measured, ReadCapability, schema::Schema};
 
 /// What a process of the mesh offers. A capability that is not added here is not announced.
 pub struct Specialist {
@@ -24,6 +24,8 @@ pub struct Specialist {
 pub(crate) struct Offer {
     pub(crate) descriptor: Capability,
     pub(crate) work: Work,
+    pub(crate) inputs: Schema,
+    pub(crate) outputs: Schema,
 }
 
 /// The two kinds of work, with their types erased.
@@ -71,6 +73,10 @@ impl Specialist {
         &self.name
     }
 
+    pub(crate) fn knows(&self, target: &TargetName) -> bool {
+        self.targets.iter().any(|t| t.name == *target)
+    }
+
     /// What it announces.
     pub fn card(&self) -> SpecialistCard {
         SpecialistCard {
@@ -82,7 +88,10 @@ impl Specialist {
     }
 
     fn offer(mut self, descriptor: Capability, work: Work) -> Self {
-        self.capabilities.insert(descriptor.name.clone(), Offer { descriptor, work });
+        let inputs = Schema::new(&descriptor.inputs_schema);
+        let outputs = Schema::new(&descriptor.outputs_schema);
+        let name = descriptor.name.clone();
+        self.capabilities.insert(name, Offer { descriptor, work, inputs, outputs });
         self
     }
 

@@ -1,0 +1,222 @@
+//! Doing one task: looking, or changing with the way back made durable first.
+//!
+//! The order of a change stands in [`change`], top to bottom, and nowhere else: prepare, write the
+//! intent, tell the orchestrator the way back, perform, measure, write the outcome.
+
+use deadelus_mesh::objects;
+use deadelus_proto::{
+    Aftermath, Body, Check, Direction, Done, ErrorClass, Failure, News, Sha256, Undo,
+};
+use serde_json::Value;
+
+use crate::{
+    Context, Found, Measured,
+    ledger::{Entry, Ledger, Standing},
+    report::Reporter,
+    specialist::{ErasedChange, ErasedRead, Specialist, Work},
+};
+
+/// What a change needs besides its context.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    pub(crate) specialist: &'a Specialist,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) reporter: &'a Reporter,
+}
+
+/// Looks; stops at once when the orchestrator says so.
+pub(crate) async fn read(
+    work: &dyn ErasedRead,
+    cx: &Context,
+    inputs: &Value,
+) -> Result<Done, Failure> {
+    tokio::select! {
+        measured = work.perform(cx, inputs) => settle(measured?, false),
+        () = cx.until_cancelled() => {
+            Err(Failure::new(ErrorClass::Denied, "cancelled before it was done"))
+        }
+    }
+}
+
+/// Changes something, once, however often it is asked.
+pub(crate) async fn change(
+    desk: Desk<'_>,
+    work: &dyn ErasedChange,
+    cx: &Context,
+    inputs: &Value,
+) -> Result<Done, Failure> {
+    let key = format!("{}.{}", desk.specialist.name(), cx.key().effect_key());
+    let entry = match intend(desk, work, cx, inputs, &key).await? {
+        Intent::Finished(done) => return Ok(Done { reconciled: true, ..done }),
+        Intent::New(entry) => {
+            record_undo(desk, cx, entry.undo.as_ref()).await?;
+            entry
+        }
+        Intent::Begun(entry) => {
+            record_undo(desk, cx, entry.undo.as_ref()).await?;
+            if let Some(done) = reconcile(work, cx, inputs, &entry).await? {
+                desk.ledger.finish(&key, &Entry { done: Some(done.clone()), ..entry }).await?;
+                return Ok(done);
+            }
+            entry
+        }
+    };
+    let result = match work.perform(cx, inputs, &entry.before).await {
+        Ok(measured) if measured.checks.iter().all(|c| c.pass) => settle(measured, false),
+        Ok(measured) => Err(take_back(desk, cx, &entry, measured).await),
+        Err(failure) => Err(failure),
+    };
+    match &result {
+        Ok(done) => {
+            desk.ledger.finish(&key, &Entry { done: Some(done.clone()), ..entry }).await?;
+        }
+        Err(failure) => match failure.aftermath {
+            Aftermath::Untouched | Aftermath::TakenBack => desk.ledger.forget(&key).await?,
+            Aftermath::Unknown | Aftermath::Partial => {}
+        },
+    }
+    result
+}
+
+/// Where a change starts from.
+enum Intent {
+    New(Entry),
+    Begun(Entry),
+    Finished(Done),
+}
+
+/// Makes the intent durable, or finds the one that is.
+async fn intend(
+    desk: Desk<'_>,
+    work: &dyn ErasedChange,
+    cx: &Context,
+    inputs: &Value,
+    key: &str,
+) -> Result<Intent, Failure> {
+    let digest = digest(inputs);
+    // Twice: a replica that was a moment faster leaves an entry to go by.
+    for _ in 0..2 {
+        match Standing::of(desk.ledger.read(key).await?, &digest) {
+            Standing::Finished(done) => return Ok(Intent::Finished(done)),
+            Standing::Begun(entry) => return Ok(Intent::Begun(entry)),
+            Standing::Conflict => return Err(conflict(key)),
+            Standing::Fresh => {
+                let (before, undo) = work.prepare(cx, inputs).await?;
+                let entry = Entry { inputs: digest.clone(), undo, before, done: None };
+                if desk.ledger.begin(key, &entry).await? {
+                    return Ok(Intent::New(entry));
+                }
+            }
+        }
+    }
+    Err(Failure::new(ErrorClass::Unavailable, format!("the effect ledger has no steady {key}")))
+}
+
+async fn record_undo(desk: Desk<'_>, cx: &Context, undo: Option<&Undo>) -> Result<(), Failure> {
+    match (cx.key().direction, undo) {
+        // An undo is itself the way back; there is nothing to record.
+        (Direction::Undo, _) | (Direction::Do, None) => Ok(()),
+        (Direction::Do, Some(undo)) => {
+            desk.reporter.report(cx.key(), 1, News::UndoRecorded(undo.clone())).await
+        }
+    }
+}
+
+async fn reconcile(
+    work: &dyn ErasedChange,
+    cx: &Context,
+    inputs: &Value,
+    entry: &Entry,
+) -> Result<Option<Done>, Failure> {
+    match work.reconcile(cx, inputs, &entry.before).await? {
+        Found::NotBegun => {
+            cx.progress("an earlier attempt had not begun: doing it now", None).await;
+            Ok(None)
+        }
+        Found::Partly => {
+            cx.progress("an earlier attempt got part of the way: carrying on", None).await;
+            Ok(None)
+        }
+        // Done but not good enough goes through `perform` again, which measures and takes back.
+        Found::Done(measured) if !measured.checks.iter().all(|c| c.pass) => Ok(None),
+        Found::Done(measured) => settle(measured, true).map(Some),
+    }
+}
+
+/// The change is there but not good enough: undo it here and now, and say what was measured.
+async fn take_back(
+    desk: Desk<'_>,
+    cx: &Context,
+    entry: &Entry,
+    measured: Measured<Value>,
+) -> Failure {
+    let failed: Vec<String> = measured.checks.iter().filter(|c| !c.pass).map(in_words).collect();
+    let said = failed.join("; ");
+    let failure = match (&entry.undo, cx.key().direction) {
+        (_, Direction::Undo) => Failure::new(ErrorClass::UndoFailed, said),
+        (None, Direction::Do) => {
+            let mut failure = Failure::new(ErrorClass::CheckFailed, said);
+            failure.aftermath = Aftermath::Partial;
+            failure
+        }
+        (Some(undo), Direction::Do) => match run_undo(desk, cx, undo).await {
+            Ok(()) => Failure::new(ErrorClass::CheckFailed, said),
+            Err(undo) => {
+                Failure::new(ErrorClass::UndoFailed, format!("{said}; and taking it back: {undo}"))
+            }
+        },
+    };
+    failure.checks(measured.checks).artefacts(measured.artefacts)
+}
+
+async fn run_undo(desk: Desk<'_>, cx: &Context, undo: &Undo) -> Result<(), Failure> {
+    let offer = desk.specialist.capabilities.get(&undo.capability).ok_or_else(|| {
+        let text = format!("{} is not offered here", undo.capability);
+        Failure::new(ErrorClass::UndoFailed, text)
+    })?;
+    let Work::Change(work) = &offer.work else {
+        let text = format!("{} changes nothing", undo.capability);
+        return Err(Failure::new(ErrorClass::UndoFailed, text));
+    };
+    let (before, _) = work.prepare(cx, &undo.inputs).await?;
+    let measured = work.perform(cx, &undo.inputs, &before).await?;
+    match measured.checks.iter().find(|c| !c.pass) {
+        None => Ok(()),
+        Some(check) => Err(Failure::new(ErrorClass::UndoFailed, in_words(check))),
+    }
+}
+
+/// Results become `Done` only with at least one check, all passed.
+fn settle(measured: Measured<Value>, reconciled: bool) -> Result<Done, Failure> {
+    let Measured { outputs, checks, artefacts, residue } = measured;
+    if checks.is_empty() {
+        let text = "nothing was measured: an empty list of checks is never green";
+        return Err(Failure::new(ErrorClass::CheckFailed, text));
+    }
+    let failed: Vec<String> = checks.iter().filter(|c| !c.pass).map(in_words).collect();
+    if !failed.is_empty() {
+        let mut failure = Failure::new(ErrorClass::CheckFailed, failed.join("; "));
+        failure.aftermath = Aftermath::Untouched;
+        return Err(failure.checks(checks).artefacts(artefacts));
+    }
+    Ok(Done { outputs: Body::Inline(outputs), checks, artefacts, residue, reconciled })
+}
+
+fn in_words(check: &Check) -> String {
+    let Check { id, measured, op, threshold, note, .. } = check;
+    if note.is_empty() {
+        format!("{id}: {measured}, wanted {op} {threshold}")
+    } else {
+        format!("{id}: {measured}, wanted {op} {threshold} ({note})")
+    }
+}
+
+/// Of the canonical text: `serde_json` keeps the keys of an object in order.
+fn digest(inputs: &Value) -> Sha256 {
+    objects::sha256(inputs.to_string().as_bytes())
+}
+
+fn conflict(key: &str) -> Failure {
+    let text = format!("{key} was already used with other inputs");
+    Failure::new(ErrorClass::Conflict, text).help("submit the changed plan as a new workflow")
+}
