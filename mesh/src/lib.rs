@@ -1,0 +1,19 @@
+//! The fabric between the processes: NATS, streams, objects, trace context, configuration,
+//! telemetry, the life of a process.
+//!
+//! It moves bytes and names them. It never decides anything about a workflow, never parses a plan
+//! and knows no specialist: whoever needs that depends on this crate, not the other way round.
+
+pub mod append;
+pub mod config;
+pub mod connect;
+mod error;
+pub mod life;
+pub mod names;
+pub mod objects;
+pub mod streams;
+pub mod telemetry;
+pub mod trace;
+
+pub use connect::{Mesh, connect};
+pub use error::{MeshError, chain};

@@ -1,0 +1,222 @@
+//! One connection per process, and what hangs on it.
+//!
+//! The first connect fails after a bound with a reason; after it has succeeded the client
+//! reconnects for ever, and whoever waits for an answer has a bound of its own.
+
+mod access;
+mod version;
+
+use std::time::{Duration, Instant};
+
+use async_nats::{
+    Client, ConnectErrorKind, ConnectOptions, Event,
+    connection::State,
+    jetstream::{self, context::ContextBuilder},
+};
+use deadelus_proto::Subjects;
+use tokio::{sync::watch, time::timeout};
+
+use crate::{
+    MeshError,
+    config::NatsConfig,
+    error::{Cause, chain},
+};
+use access::Access;
+pub use version::{OLDEST_SERVER, ServerVersion};
+
+/// Long enough for a server that starts beside us, short enough for a person who waits.
+pub const FIRST_CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// Between two tries of the first connect.
+const FIRST_CONNECT_PAUSE: Duration = Duration::from_millis(200);
+
+/// One handshake: TCP, TLS, INFO, CONNECT, PONG.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
+
+/// The longest pause between two tries to reconnect: a server that is back is found within it.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A dead link without a FIN is noticed after two of these.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// A request to the server, or to another process.
+pub const REQUEST_MAX: Duration = Duration::from_secs(5);
+
+/// Messages a subscription holds for a slow reader before it drops some: thousands of workflows
+/// answer into one inbox.
+const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
+
+/// Commands waiting for the connection's task.
+const COMMAND_CAPACITY: usize = 16 * 1024;
+
+/// Publishes whose ack is still out. More than that wait for a permit; they do not fail.
+const ACKS_IN_FLIGHT_MAX: usize = 16 * 1024;
+
+/// While waiting for the connection to come back, look this often.
+const STATE_POLL: Duration = Duration::from_millis(20);
+
+/// A connection to the mesh. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Mesh {
+    /// Core NATS: requests, heartbeats, progress.
+    pub client: Client,
+    /// Streams. Its requests take at most [`REQUEST_MAX`].
+    pub jetstream: jetstream::Context,
+    /// How subjects and resources of this mesh are called.
+    pub subjects: Subjects,
+    /// What answered at the first connect.
+    pub server: ServerVersion,
+    closed: watch::Receiver<bool>,
+}
+
+/// Connects, and checks that the server is one we can work with.
+///
+/// `name` is what the server's operators see, unless the configuration says otherwise.
+///
+/// # Errors
+/// [`MeshError::Unreachable`] after [`FIRST_CONNECT_MAX`], [`MeshError::Refused`] at once,
+/// [`MeshError::TooOld`], and [`MeshError::Settings`] or [`MeshError::File`] for what the
+/// configuration says.
+pub async fn connect(config: &NatsConfig, name: &str) -> Result<Mesh, MeshError> {
+    let subjects = Subjects::new(&config.prefix)?;
+    let access = Access::resolve(config)?;
+    install_crypto();
+    let (closing, closed) = watch::channel(false);
+    let name = if config.name.is_empty() { name } else { &config.name };
+    let client = first_connect(&access, name, closing).await?;
+    let server = ServerVersion::accept(&client.server_info().version)?;
+    let jetstream = ContextBuilder::new()
+        .timeout(REQUEST_MAX)
+        .max_ack_inflight(ACKS_IN_FLIGHT_MAX)
+        .backpressure_on_inflight(true)
+        .build(client.clone());
+    Ok(Mesh { client, jetstream, subjects, server, closed })
+}
+
+impl Mesh {
+    /// Delivers what was published, stops the subscriptions, closes the connection. Gives up
+    /// after `deadline` with a warning: nothing that must happen rides on it.
+    pub async fn drain(self, deadline: Duration) {
+        let mut closed = self.closed;
+        let drained = timeout(deadline, async {
+            // Commands behind a drain are dropped, so what was said before goes out first.
+            if let Err(error) = self.client.flush().await {
+                tracing::debug!(error = chain(&error), "nothing to flush into");
+            }
+            if self.client.drain().await.is_ok() {
+                let _ = closed.wait_for(|closed| *closed).await;
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!(?deadline, "NATS connection did not drain in time");
+        }
+    }
+
+    /// Waits until the connection stands, at most until `deadline`. Says whether it does.
+    pub(crate) async fn connected_by(&self, deadline: Instant) -> bool {
+        loop {
+            if self.client.connection_state() == State::Connected {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(STATE_POLL).await;
+        }
+    }
+}
+
+/// Rustls wants one provider per process, chosen by hand: two in one binary make it panic.
+pub(crate) fn install_crypto() {
+    // Fails when somebody was first, which is just as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+async fn first_connect(
+    access: &Access,
+    name: &str,
+    closing: watch::Sender<bool>,
+) -> Result<Client, MeshError> {
+    let begun = Instant::now();
+    loop {
+        let closing = closing.clone();
+        let options = options(access.options()?, name, closing);
+        let error = match options.connect(access.servers.clone()).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                return Err(MeshError::Refused { url: access.shown(), source: error.into() });
+            }
+            ConnectErrorKind::ServerParse
+            | ConnectErrorKind::Dns
+            | ConnectErrorKind::TimedOut
+            | ConnectErrorKind::Tls
+            | ConnectErrorKind::Io
+            | ConnectErrorKind::MaxReconnects => {}
+        }
+        if begun.elapsed() >= FIRST_CONNECT_MAX {
+            let source: Cause = error.into();
+            return Err(MeshError::Unreachable {
+                url: access.shown(),
+                waited: FIRST_CONNECT_MAX,
+                source,
+            });
+        }
+        tracing::debug!(url = access.shown(), error = chain(&error), "no NATS server yet");
+        tokio::time::sleep(FIRST_CONNECT_PAUSE).await;
+    }
+}
+
+fn options(options: ConnectOptions, name: &str, closing: watch::Sender<bool>) -> ConnectOptions {
+    options
+        .name(name)
+        .connection_timeout(HANDSHAKE_MAX)
+        .ping_interval(PING_EVERY)
+        .request_timeout(Some(REQUEST_MAX))
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .client_capacity(COMMAND_CAPACITY)
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_pause)
+        .event_callback(move |event| {
+            if event == Event::Closed {
+                closing.send_replace(true);
+            }
+            log(&event);
+            std::future::ready(())
+        })
+}
+
+/// Doubles from 10 ms to [`RECONNECT_PAUSE_MAX`], each shortened by up to half, so that a mesh
+/// does not knock in step.
+fn reconnect_pause(tries: usize) -> Duration {
+    let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    let pause = Duration::from_millis(10).saturating_mul(1 << doublings).min(RECONNECT_PAUSE_MAX);
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("connected to NATS"),
+        Event::Disconnected => tracing::warn!("NATS connection lost; reconnecting"),
+        Event::LameDuckMode => tracing::info!("the NATS server is about to stop"),
+        Event::Draining | Event::Closed => tracing::debug!(%event, "NATS connection"),
+        Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
+            tracing::warn!(%event, "NATS connection");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_between_reconnects_is_bounded() {
+        for tries in [0, 1, 2, 9, 100, usize::MAX] {
+            let pause = reconnect_pause(tries);
+            assert!(pause >= Duration::from_millis(5) && pause <= RECONNECT_PAUSE_MAX, "{tries}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The streams, buckets and consumers of a mesh: created where they are missing, checked where
+//! they exist.
+//!
+//! An old server silently drops fields it does not know, and a stream may have been made by hand:
+//! what the server echoes is compared with what was asked, and a difference is an error that
+//! names the field. How much a stream holds, and where, is the operator's to change
+//! ([`OPERATORS_FIELDS`]).
+
+mod wanted;
+
+use std::collections::BTreeSet;
+
+use async_nats::jetstream::{
+    ErrorCode,
+    consumer::{AckPolicy, PullConsumer, pull},
+    context::{CreateStreamErrorKind, GetStreamErrorKind},
+    kv, object_store,
+    stream::{self, Stream},
+};
+use deadelus_proto::{
+    SpecialistName,
+    limits::{INBOX_ACK_WAIT, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{Mesh, MeshError};
+pub use wanted::{
+    ADVISORIES, ARTEFACTS, CARDS, DEAD, INBOX, LEDGER, LOG, OPERATORS_FIELDS, TASKS, WORKFLOWS,
+};
+
+/// Inbox messages one partition holds unacknowledged: the orchestrator decides them one by one.
+pub const INBOX_ACK_PENDING_MAX: i64 = 1_024;
+
+/// Pull requests waiting at one consumer: one per replica is enough, hundreds of replicas may wait.
+const PULLS_WAITING_MAX: i64 = 2_048;
+
+/// Creates or checks all streams, buckets and the object store. Doing it twice is doing it once;
+/// several processes may do it at a time.
+///
+/// `replicas` is the number of copies of each: 1, or 3 in a cluster.
+///
+/// # Errors
+/// [`MeshError::Differs`] naming the field, [`MeshError::JetStream`] when the server refuses or
+/// has no JetStream.
+pub async fn ensure(mesh: &Mesh, replicas: usize) -> Result<(), MeshError> {
+    for config in wanted::all(&mesh.subjects, replicas) {
+        ensure_stream(mesh, config).await?;
+    }
+    Ok(())
+}
+
+/// The consumer of a specialist's assignments, shared by all its replicas.
+///
+/// An assignment that was delivered [`TASK_DELIVERIES_MAX`] times stays in the stream and is
+/// announced as an advisory; [`ADVISORIES`] keeps that.
+///
+/// # Errors
+/// As [`ensure`]; also when [`TASKS`] is missing.
+pub async fn task_consumer(
+    mesh: &Mesh,
+    specialist: &SpecialistName,
+    max_ack_pending: i64,
+) -> Result<PullConsumer, MeshError> {
+    let config = pull::Config {
+        filter_subject: mesh.subjects.tasks_of(specialist),
+        ack_wait: TASK_ACK_WAIT,
+        max_deliver: TASK_DELIVERIES_MAX,
+        max_ack_pending,
+        ..durable(specialist.as_str())
+    };
+    ensure_consumer(mesh, TASKS, config).await
+}
+
+/// The consumer of one partition's inbox, shared by all replicas of the orchestrator.
+///
+/// It is redelivered without end: what cannot be handled is the orchestrator's to terminate, with
+/// the reason, because a report that merely expired would be lost.
+///
+/// # Errors
+/// As [`ensure`]; also when [`INBOX`] is missing.
+pub async fn inbox_consumer(mesh: &Mesh, partition: u16) -> Result<PullConsumer, MeshError> {
+    let config = pull::Config {
+        filter_subject: mesh.subjects.inbox_of(partition),
+        ack_wait: INBOX_ACK_WAIT,
+        max_deliver: -1,
+        max_ack_pending: INBOX_ACK_PENDING_MAX,
+        ..durable(&format!("partition-{partition}"))
+    };
+    ensure_consumer(mesh, INBOX, config).await
+}
+
+/// A stream of this mesh, not asked for at the server.
+pub(crate) async fn handle(mesh: &Mesh, name: &str) -> Result<Stream<()>, MeshError> {
+    let name = mesh.subjects.resource(name);
+    let stream = mesh.jetstream.get_stream_no_info(&name).await;
+    stream.map_err(|e| MeshError::jetstream(format!("stream {name}"), e))
+}
+
+/// A bucket of this mesh: [`CARDS`], [`LEDGER`] or [`WORKFLOWS`].
+///
+/// # Errors
+/// [`MeshError::JetStream`] when it is missing; [`ensure`] makes it.
+pub async fn bucket(mesh: &Mesh, name: &str) -> Result<kv::Store, MeshError> {
+    let name = mesh.subjects.resource(name);
+    let store = mesh.jetstream.get_key_value(&name).await;
+    store.map_err(|e| MeshError::jetstream(format!("bucket {name}"), e))
+}
+
+/// The object store of this mesh.
+pub(crate) async fn artefacts(mesh: &Mesh) -> Result<object_store::ObjectStore, MeshError> {
+    let name = mesh.subjects.resource(ARTEFACTS);
+    let store = mesh.jetstream.get_object_store(&name).await;
+    store.map_err(|e| MeshError::jetstream(format!("object store {name}"), e))
+}
+
+async fn ensure_stream(mesh: &Mesh, wanted: stream::Config) -> Result<(), MeshError> {
+    let name = wanted.name.clone();
+    let found = match existing(mesh, &name).await? {
+        Some(config) => config,
+        None => match mesh.jetstream.create_stream(&wanted).await {
+            Ok(stream) => stream.cached_info().config.clone(),
+            // Somebody else made it in between, and differently.
+            Err(error) if is_taken(&error.kind()) => {
+                existing(mesh, &name).await?.unwrap_or_default()
+            }
+            Err(error) => return Err(MeshError::jetstream(format!("create stream {name}"), error)),
+        },
+    };
+    compare(&name, &fields(&wanted), &fields(&found))
+}
+
+async fn existing(mesh: &Mesh, name: &str) -> Result<Option<stream::Config>, MeshError> {
+    match mesh.jetstream.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                Ok(None)
+            }
+            GetStreamErrorKind::JetStream(_)
+            | GetStreamErrorKind::EmptyName
+            | GetStreamErrorKind::InvalidStreamName
+            | GetStreamErrorKind::Request => Err(MeshError::jetstream(
+                format!("look at stream {name}; is JetStream enabled (nats-server -js)?"),
+                error,
+            )),
+        },
+    }
+}
+
+fn is_taken(kind: &CreateStreamErrorKind) -> bool {
+    matches!(kind, CreateStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NAME_EXIST)
+}
+
+fn durable(name: &str) -> pull::Config {
+    pull::Config {
+        durable_name: Some(name.to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        max_waiting: PULLS_WAITING_MAX,
+        ..pull::Config::default()
+    }
+}
+
+async fn ensure_consumer(
+    mesh: &Mesh,
+    stream: &str,
+    wanted: pull::Config,
+) -> Result<PullConsumer, MeshError> {
+    let name = wanted.durable_name.clone().unwrap_or_default();
+    let resource = format!("{}/{name}", mesh.subjects.resource(stream));
+    let stream = handle(mesh, stream).await?;
+    let consumer = stream
+        .create_consumer(wanted.clone())
+        .await
+        .map_err(|e| MeshError::jetstream(format!("create consumer {resource}"), e))?;
+    let found = &consumer.cached_info().config;
+    let same = [
+        ("filter_subject", wanted.filter_subject == found.filter_subject),
+        ("ack_wait", wanted.ack_wait == found.ack_wait),
+        ("max_deliver", wanted.max_deliver == found.max_deliver),
+        ("max_ack_pending", wanted.max_ack_pending == found.max_ack_pending),
+        ("ack_policy", wanted.ack_policy == found.ack_policy),
+    ];
+    match same.iter().find(|(_, same)| !same) {
+        None => Ok(consumer),
+        Some((field, _)) => Err(MeshError::Differs {
+            resource,
+            field: (*field).to_owned(),
+            wanted: format!("{wanted:?}"),
+            found: format!("{found:?}"),
+        }),
+    }
+}
+
+/// A configuration as the server's API spells it.
+fn fields(config: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(config) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+/// Every field must be as asked, the absent ones absent, except what is the operator's.
+fn compare(
+    resource: &str,
+    wanted: &Map<String, Value>,
+    found: &Map<String, Value>,
+) -> Result<(), MeshError> {
+    let all: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    for field in all {
+        let of = |fields: &Map<String, Value>| fields.get(field).cloned().unwrap_or_default();
+        let (wanted, found) = (of(wanted), of(found));
+        if wanted == found {
+            continue;
+        }
+        if OPERATORS_FIELDS.contains(&field.as_str()) && (wanted.is_null() || !found.is_null()) {
+            tracing::debug!(resource, field, %found, default = %wanted, "the operator's choice");
+            continue;
+        }
+        return Err(MeshError::Differs {
+            resource: resource.to_owned(),
+            field: field.clone(),
+            wanted: wanted.to_string(),
+            found: found.to_string(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_dropped_or_foreign_field_is_a_difference_and_a_limit_is_not() {
+        let map = |v: Value| v.as_object().unwrap().clone();
+        let wanted =
+            map(json!({"name": "X", "deny_delete": true, "max_bytes": 10, "mirror": null}));
+        let check = |found: Value| compare("X", &wanted, &map(found));
+        check(json!({"name": "X", "deny_delete": true, "max_bytes": 10})).unwrap();
+        check(json!({"name": "X", "deny_delete": true, "max_bytes": 99, "metadata": {}})).unwrap();
+        let error = check(json!({"name": "X", "max_bytes": 10})).unwrap_err().to_string();
+        assert!(error.contains("deny_delete = null, needed is true"), "{error}");
+        let found = json!({"name": "X", "deny_delete": true, "max_bytes": 10, "sealed": true});
+        assert!(check(found).unwrap_err().to_string().contains("sealed = true"));
+    }
+}

@@ -1,0 +1,198 @@
+//! Logs, spans and metrics of a process.
+//!
+//! Logs go to stderr: for people on a terminal, JSON otherwise, each line with its trace id.
+//! Spans and metrics go to an OTLP collector when one is configured. A collector that is away
+//! costs spans, never work. Without a collector trace ids are still made and passed on, because
+//! the log of a workflow holds them.
+
+mod counted;
+mod lines;
+
+use std::{io::IsTerminal, sync::Arc, time::Duration};
+
+use opentelemetry::{KeyValue, trace::TracerProvider};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    metrics::SdkMeterProvider,
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider},
+};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+use crate::{config::TelemetryConfig, connect::install_crypto, names};
+use counted::{Counted, Dropped};
+use lines::WithTrace;
+
+/// One batch to the collector takes at most this long.
+const EXPORT_MAX: Duration = Duration::from_secs(3);
+
+/// Spans waiting for the collector; beyond it they are dropped.
+const SPANS_WAITING_MAX: usize = 8_192;
+
+/// Spans of one batch.
+const SPANS_PER_BATCH: usize = 512;
+
+/// Whose spans and events never become part of a trace: the exporter would report on itself.
+const OWN_PLUMBING: [&str; 7] =
+    ["async_nats", "h2", "hyper", "hyper_util", "opentelemetry", "tonic", "tower"];
+
+/// Why telemetry could not be set up: a mistake in the configuration, or set up twice.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// Not a filter.
+    #[error("telemetry.log {filter:?} is no filter; write `info` or `info,deadelus_mesh=debug`")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// The parser's words.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Not a share.
+    #[error("telemetry.sample_ratio {0} is not between 0 and 1")]
+    Ratio(f64),
+    /// Not an endpoint.
+    #[error("telemetry.otlp_endpoint {endpoint:?} is no address; write `http://127.0.0.1:4317`")]
+    Endpoint {
+        /// What was given.
+        endpoint: String,
+        /// The exporter's words.
+        source: ExporterBuildError,
+    },
+    /// One process, one telemetry.
+    #[error("telemetry is already set up")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// The telemetry of this process, to be shut down when the work is over.
+#[derive(Debug)]
+#[must_use = "what is not shut down loses its last spans"]
+pub struct Telemetry {
+    tracer: SdkTracerProvider,
+    meter: Option<SdkMeterProvider>,
+    dropped: Arc<Dropped>,
+}
+
+/// Sets up logs, spans and metrics for the whole process. Needs a Tokio runtime when a collector
+/// is configured.
+///
+/// `service_name` is `deadelus-db`, `instance` the replica, `db-7f3a`.
+///
+/// # Errors
+/// [`TelemetryError`]; a collector that is away is none.
+pub fn init(
+    config: &TelemetryConfig,
+    service_name: &str,
+    instance: &str,
+) -> Result<Telemetry, TelemetryError> {
+    install_crypto();
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|source| TelemetryError::Filter { filter: config.log.clone(), source })?;
+    let resource = Resource::builder()
+        .with_service_name(service_name.to_owned())
+        .with_attributes([
+            KeyValue::new(names::SERVICE_INSTANCE_ID, instance.to_owned()),
+            KeyValue::new(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
+        ])
+        .build();
+    let dropped = Arc::new(Dropped::default());
+    let tracer = tracer(config, resource.clone(), &dropped)?;
+    let meter = meter(config, resource)?;
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(tracer.tracer("deadelus"))
+        .with_location(false)
+        .with_filter(traced());
+    tracing_subscriber::registry().with(spans).with(log_lines().with_filter(filter)).try_init()?;
+    if let Some(meter) = &meter {
+        opentelemetry::global::set_meter_provider(meter.clone());
+        dropped.observe();
+    }
+    Ok(Telemetry { tracer, meter, dropped })
+}
+
+impl Telemetry {
+    /// Spans that no collector took so far.
+    pub fn dropped_spans(&self) -> u64 {
+        self.dropped.count()
+    }
+
+    /// Sends what is still here, for at most `deadline`, and says what was lost. To be called
+    /// when the work is over and its spans are closed, from within the runtime that did it.
+    pub async fn shutdown(self, deadline: Duration) {
+        let Self { tracer, meter, dropped } = self;
+        let flushed = tokio::task::spawn_blocking(move || {
+            // An error means the collector is away, which is counted and logged already.
+            let _ = tracer.shutdown_with_timeout(deadline);
+            let _ = meter.map(|meter| meter.shutdown_with_timeout(deadline));
+        });
+        if tokio::time::timeout(deadline, flushed).await.is_err() {
+            tracing::warn!(?deadline, "telemetry was not flushed in time");
+        }
+        if dropped.count() > 0 {
+            tracing::warn!(spans = dropped.count(), "spans were dropped: no collector took them");
+        }
+    }
+}
+
+fn tracer(
+    config: &TelemetryConfig,
+    resource: Resource,
+    dropped: &Arc<Dropped>,
+) -> Result<SdkTracerProvider, TelemetryError> {
+    if !(0.0..=1.0).contains(&config.sample_ratio) {
+        return Err(TelemetryError::Ratio(config.sample_ratio));
+    }
+    let sampler = Sampler::TraceIdRatioBased(config.sample_ratio);
+    let builder = SdkTracerProvider::builder()
+        .with_resource(resource)
+        .with_sampler(Sampler::ParentBased(Box::new(sampler)));
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.build()) };
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(EXPORT_MAX)
+        .build()
+        .map_err(|source| TelemetryError::Endpoint { endpoint: endpoint.clone(), source })?;
+    let batches = BatchConfigBuilder::default()
+        .with_max_queue_size(SPANS_WAITING_MAX)
+        .with_max_export_batch_size(SPANS_PER_BATCH)
+        .build();
+    let exporter = Counted::new(exporter, endpoint.clone(), Arc::clone(dropped));
+    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+    Ok(builder.with_span_processor(processor).build())
+}
+
+fn meter(
+    config: &TelemetryConfig,
+    resource: Resource,
+) -> Result<Option<SdkMeterProvider>, TelemetryError> {
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
+    let exporter = MetricExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(EXPORT_MAX)
+        .build()
+        .map_err(|source| TelemetryError::Endpoint { endpoint: endpoint.clone(), source })?;
+    let builder = SdkMeterProvider::builder().with_resource(resource);
+    Ok(Some(builder.with_periodic_exporter(exporter).build()))
+}
+
+/// Spans from `info` up become part of a trace, whatever the log's filter says.
+fn traced() -> Targets {
+    let plumbing = OWN_PLUMBING.map(|target| (target, LevelFilter::OFF));
+    Targets::new().with_default(LevelFilter::INFO).with_targets(plumbing)
+}
+
+fn log_lines<S>() -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        layer.event_format(WithTrace::human()).boxed()
+    } else {
+        layer.json().event_format(WithTrace::json()).boxed()
+    }
+}
