@@ -27,6 +27,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -69,26 +70,51 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    open(config).await?.serve(listener, shutdown).await
+}
+
+/// Checks the configuration, reads the revision and connects to the database.
+///
+/// # Errors
+/// When any of the three is not what a shop can open with.
+pub async fn open(config: Config) -> Result<Ready, ServeError> {
     config.check()?;
     let release = Release::start(config.revision_file.clone())?;
     let pool = Arc::new(Pool::open(&config).await?);
     let shop = Shop { config, pool };
-    let router =
-        routes::router(Arc::new(Premises { shop, release, counters: Counters::default() }));
-    // Small answers leave at once. An error here means that the client is already gone.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let (closing, closed) = oneshot::channel::<()>();
-    let shutdown = async move {
-        shutdown.await;
-        drop(closing);
-    };
-    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown);
-    let too_late = async {
-        closed.await.ok();
-        tokio::time::sleep(Duration::from_secs(DRAIN_MAX_S)).await;
-    };
-    tokio::select! {
-        served = server => Ok(served?),
-        () = too_late => Err(ServeError::NotDrained),
+    let premises = Premises { shop, release, counters: Counters::default() };
+    Ok(Ready(routes::router(Arc::new(premises))))
+}
+
+/// A shop that found everything in order and serves nobody yet.
+#[derive(Debug)]
+pub struct Ready(Router);
+
+impl Ready {
+    /// Serves as [`serve`] does.
+    ///
+    /// # Errors
+    /// When the listener fails, or requests are still in flight long after `shutdown`.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServeError> {
+        // Small answers leave at once. An error here means that the client is already gone.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let (closing, closed) = oneshot::channel::<()>();
+        let shutdown = async move {
+            shutdown.await;
+            drop(closing);
+        };
+        let server = axum::serve(listener, self.0).with_graceful_shutdown(shutdown);
+        let too_late = async {
+            closed.await.ok();
+            tokio::time::sleep(Duration::from_secs(DRAIN_MAX_S)).await;
+        };
+        tokio::select! {
+            served = server => Ok(served?),
+            () = too_late => Err(ServeError::NotDrained),
+        }
     }
 }

@@ -46,7 +46,7 @@ enum Command {
         /// Address to listen on; port 0 takes a free one
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// Write the port here once the shop listens
+        /// Write the port here once the shop is open
         #[arg(long)]
         port_file: Option<PathBuf>,
     },
@@ -71,6 +71,7 @@ async fn main() -> anyhow::Result<()> {
 async fn serve(config: Config, listen: SocketAddr, port_file: Option<&Path>) -> anyhow::Result<()> {
     let (terminate, interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let shop = deadelus_shop::open(config).await?;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot use {listen}"))?;
     let address = listener.local_addr()?;
@@ -79,7 +80,7 @@ async fn serve(config: Config, listen: SocketAddr, port_file: Option<&Path>) -> 
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     say(&format!("listening on http://{address}"))?;
-    deadelus_shop::serve(config, listener, told_to_close(terminate, interrupt)).await?;
+    shop.serve(listener, told_to_close(terminate, interrupt)).await?;
     say("closed")
 }
 
