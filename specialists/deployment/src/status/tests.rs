@@ -1,0 +1,38 @@
+use super::*;
+use crate::testing::{Service, TEXT_BEFORE};
+
+async fn status(service: &Service) -> Measured<Outputs> {
+    let cx = Context::detached("shop");
+    Status(service.targets_within(500)).perform(&cx, Inputs {}).await.unwrap()
+}
+
+fn passed(status: &Measured<Outputs>) -> Vec<bool> {
+    status.checks.iter().map(|c| c.pass).collect()
+}
+
+#[tokio::test]
+async fn a_service_that_does_as_its_file_says() {
+    let service = Service::start().await;
+    let status = status(&service).await;
+    assert_eq!(passed(&status), [true, true]);
+    assert_eq!(status.outputs.revision.as_deref(), Some("v1"));
+    assert_eq!(status.outputs.fingerprint, Some(fingerprint(TEXT_BEFORE)));
+    assert_eq!(status.outputs.revisions, ["lazy", "sick", "v1", "v2", "v9"]);
+}
+
+#[tokio::test]
+async fn what_is_not_as_declared_fails_and_what_was_not_seen_too() {
+    let mut service = Service::start().await;
+    for (text, expected) in [
+        (r#"{"revision":"v9"}"#, [false, false]),
+        (r#"{"revision":"lazy"}"#, [true, false]),
+        ("{", [false, false]),
+        (r#"{"revision":"sick"}"#, [false, false]),
+    ] {
+        service.write(text);
+        assert_eq!(passed(&status(&service).await), expected, "{text}");
+    }
+    service.stop().await;
+    let status = status(&service).await;
+    assert_eq!((passed(&status), status.outputs.revision), (vec![false, false], None));
+}

@@ -1,0 +1,295 @@
+//! What an operator configures about a service, checked once at the start.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use hyper::Uri;
+use serde::{Deserialize, Serialize};
+
+use crate::{health::Prober, revision_file::RevisionFile};
+
+/// A switch and its taking back, each with a last probe, fit into [`CAPABILITY_TIMEOUT`].
+const SWITCH_TIMEOUT_MAX_MS: u64 = 50_000;
+
+/// A service that takes longer to say how it is, is not well.
+const PROBE_TIMEOUT_MAX_MS: u64 = 5_000;
+
+/// Start to close of a release: twice a switch with its last probe, and room to report.
+pub(crate) const CAPABILITY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// More often than this is a load test; together with the switch's timeout it bounds a timeline
+/// to 5,000 probes.
+const PROBE_INTERVAL_MIN_MS: u64 = 10;
+
+/// More probes in a row than this say nothing that fewer do not.
+const HEALTHY_PROBES_MAX: u32 = 100;
+
+/// Characters of a revision's name; it stands in facts, checks and file names of people.
+const REVISION_NAME_MAX_CHARS: usize = 64;
+
+/// A service that is released by configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentTarget {
+    /// The file the service follows: `{"revision":"v1"}`. Absolute. This process replaces it, so
+    /// it needs to write in its directory.
+    pub revision_file: PathBuf,
+    /// Where the service itself, not a proxy before it, says how it is: `http://` only. Expected:
+    /// `{"status":"ok","revision":"v1"}`, with an `error` when it cannot follow the file.
+    pub health_url: String,
+    /// What may be released, by name.
+    pub revisions: BTreeMap<String, Revision>,
+    /// Healthy answers in a row that end a switch.
+    #[serde(default = "default_healthy_probes")]
+    pub healthy_probes: u32,
+    /// From the end of one probe to the next.
+    #[serde(default = "default_probe_interval_ms")]
+    pub probe_interval_ms: u64,
+    /// A probe without an answer for this long has failed; at most 5,000.
+    #[serde(default = "default_probe_timeout_ms")]
+    pub probe_timeout_ms: u64,
+    /// A switch that has not settled by then is given up; at most 50,000.
+    #[serde(default = "default_switch_timeout_ms")]
+    pub switch_timeout_ms: u64,
+}
+
+/// One revision of a service.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revision {
+    /// In a sentence, for the person who approves.
+    #[serde(default)]
+    pub summary: String,
+    /// Causes of slowness that releasing this revision removes: `n_plus_one`. Each cause is named
+    /// by one revision.
+    #[serde(default)]
+    pub fixes: BTreeSet<String>,
+}
+
+fn default_healthy_probes() -> u32 {
+    3
+}
+
+fn default_probe_interval_ms() -> u64 {
+    100
+}
+
+fn default_probe_timeout_ms() -> u64 {
+    2_000
+}
+
+fn default_switch_timeout_ms() -> u64 {
+    20_000
+}
+
+/// Why a target cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("targets.{target}.{setting}: {problem}")]
+pub struct InvalidTarget {
+    /// Which target.
+    pub target: TargetName,
+    /// Which of its settings.
+    pub setting: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// A checked target with the means to reach it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) file: RevisionFile,
+    pub(crate) prober: Prober,
+    pub(crate) revisions: BTreeMap<String, Revision>,
+    pub(crate) healthy_probes: u32,
+    pub(crate) probe_interval: Duration,
+    pub(crate) switch_timeout: Duration,
+}
+
+impl Target {
+    fn check(config: DeploymentTarget) -> Result<Self, (&'static str, String)> {
+        if !config.revision_file.is_absolute() {
+            let problem = format!("{} is not absolute", config.revision_file.display());
+            return Err(("revision_file", problem));
+        }
+        let url = health_url(&config.health_url).map_err(|problem| ("health_url", problem))?;
+        check_revisions(&config.revisions).map_err(|problem| ("revisions", problem))?;
+        check_times(&config)?;
+        Ok(Self {
+            file: RevisionFile::new(config.revision_file),
+            prober: Prober::new(url, Duration::from_millis(config.probe_timeout_ms)),
+            revisions: config.revisions,
+            healthy_probes: config.healthy_probes,
+            probe_interval: Duration::from_millis(config.probe_interval_ms),
+            switch_timeout: Duration::from_millis(config.switch_timeout_ms),
+        })
+    }
+
+    /// Refuses a revision that nobody declared.
+    pub(crate) fn declared(&self, revision: &str) -> Result<(), Failure> {
+        if self.revisions.contains_key(revision) {
+            return Ok(());
+        }
+        let text = format!("revision {revision:?} is not declared for this target");
+        Err(Failure::new(ErrorClass::InvalidInput, text)
+            .help(format!("declared are: {}", self.revision_names())))
+    }
+
+    /// `v1,v2`
+    pub(crate) fn revision_names(&self) -> String {
+        self.revisions.keys().map(String::as_str).collect::<Vec<_>>().join(",")
+    }
+
+    fn card(&self, name: TargetName) -> TargetCard {
+        let mut facts = BTreeMap::from([("revisions".to_owned(), self.revision_names())]);
+        for (revision, about) in &self.revisions {
+            for fix in &about.fixes {
+                facts.insert(format!("fixes.{fix}"), revision.clone());
+            }
+        }
+        TargetCard { name, facts }
+    }
+}
+
+/// All services of this process, shared by its capabilities.
+#[derive(Debug, Clone)]
+pub(crate) struct Targets(Arc<BTreeMap<TargetName, Target>>);
+
+impl Targets {
+    pub(crate) fn check(
+        configured: BTreeMap<TargetName, DeploymentTarget>,
+    ) -> Result<Self, InvalidTarget> {
+        let mut targets = BTreeMap::new();
+        for (name, config) in configured {
+            let target = Target::check(config).map_err(|(setting, problem)| InvalidTarget {
+                target: name.clone(),
+                setting,
+                problem,
+            })?;
+            targets.insert(name, target);
+        }
+        Ok(Self(Arc::new(targets)))
+    }
+
+    /// The target of a task.
+    pub(crate) fn of(&self, cx: &Context) -> Result<&Target, Failure> {
+        self.0.get(cx.target()).ok_or_else(|| {
+            let text = format!("target {} is not configured here", cx.target());
+            Failure::new(ErrorClass::InvalidInput, text)
+                .help(format!("add [targets.{}] to this specialist's file", cx.target()))
+        })
+    }
+
+    pub(crate) fn cards(&self) -> Vec<TargetCard> {
+        self.0.iter().map(|(name, target)| target.card(name.clone())).collect()
+    }
+}
+
+fn health_url(text: &str) -> Result<Uri, String> {
+    let url: Uri = text.parse().map_err(|e| format!("{text:?}: {e}"))?;
+    let authority = url.authority().ok_or_else(|| format!("{text:?} has no host"))?;
+    if url.scheme_str() != Some("http") {
+        return Err(format!("{text:?}: the service itself is asked, over http://"));
+    }
+    // The address is traced and logged.
+    if authority.as_str().contains('@') {
+        return Err("must not hold a user name or a password".to_owned());
+    }
+    Ok(url)
+}
+
+fn check_revisions(revisions: &BTreeMap<String, Revision>) -> Result<(), String> {
+    if revisions.is_empty() {
+        return Err("declares none: there is nothing to release".to_owned());
+    }
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let mut fixed_by = BTreeMap::new();
+    for (name, revision) in revisions {
+        if name.is_empty() || name.len() > REVISION_NAME_MAX_CHARS || !name.chars().all(legal) {
+            let rule = format!("1 to {REVISION_NAME_MAX_CHARS} of a-z A-Z 0-9 . _ -");
+            return Err(format!("{name:?}: use {rule}"));
+        }
+        for fix in &revision.fixes {
+            if let Some(other) = fixed_by.insert(fix, name) {
+                return Err(format!(
+                    "{fix} is fixed by {other} and by {name}: name the one to release for it"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_times(config: &DeploymentTarget) -> Result<(), (&'static str, String)> {
+    let within = |setting, value: u64, min: u64, max: u64| {
+        if (min..=max).contains(&value) {
+            return Ok(());
+        }
+        Err((setting, format!("{value} is not within {min} and {max}")))
+    };
+    let switch = config.switch_timeout_ms;
+    within("switch_timeout_ms", switch, PROBE_INTERVAL_MIN_MS, SWITCH_TIMEOUT_MAX_MS)?;
+    within("probe_timeout_ms", config.probe_timeout_ms, 1, PROBE_TIMEOUT_MAX_MS)?;
+    let most_in_a_row = u64::from(HEALTHY_PROBES_MAX);
+    within("healthy_probes", u64::from(config.healthy_probes), 1, most_in_a_row)?;
+    let widest = switch / u64::from(config.healthy_probes);
+    within("probe_interval_ms", config.probe_interval_ms, PROBE_INTERVAL_MIN_MS, widest)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn target(change: impl FnOnce(&mut Value)) -> Result<Targets, InvalidTarget> {
+        let mut config = json!({
+            "revision_file": "/srv/shop/revision.json",
+            "health_url": "http://127.0.0.1:8080/healthz",
+            "revisions": {
+                "v1": {"summary": "as it was"},
+                "v2": {"summary": "one join", "fixes": ["n_plus_one"]},
+            },
+        });
+        change(&mut config);
+        let config: DeploymentTarget = serde_json::from_value(config).unwrap();
+        Targets::check(BTreeMap::from([("shop".parse().unwrap(), config)]))
+    }
+
+    #[test]
+    fn plans_are_told_what_can_be_released_and_what_it_fixes() {
+        let cards = target(|_| ()).unwrap().cards();
+        let facts: Vec<_> = cards[0].facts.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(facts, [("fixes.n_plus_one", "v2"), ("revisions", "v1,v2")]);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        type Spoil = fn(&mut Value);
+        let cases: [(&str, Spoil); 9] = [
+            ("revision_file", |c| c["revision_file"] = json!("revision.json")),
+            ("health_url", |c| c["health_url"] = json!("https://shop/healthz")),
+            ("health_url", |c| c["health_url"] = json!("http://ops:secret@shop/healthz")),
+            ("health_url", |c| c["health_url"] = json!("/healthz")),
+            ("revisions", |c| c["revisions"] = json!({})),
+            ("revisions", |c| c["revisions"]["v 3"] = json!({})),
+            ("revisions", |c| c["revisions"]["v3"] = json!({"fixes": ["n_plus_one"]})),
+            ("healthy_probes", |c| c["healthy_probes"] = json!(0)),
+            ("probe_interval_ms", |c| c["probe_interval_ms"] = json!(7_000)),
+        ];
+        for (setting, change) in cases {
+            assert_eq!(target(change).unwrap_err().setting, setting);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_an_error() {
+        let text = json!({"revision_file": "/r", "health_url": "http://a/", "revision": {}});
+        let error = serde_json::from_value::<DeploymentTarget>(text).unwrap_err();
+        assert!(error.to_string().contains("unknown field `revision`"), "{error}");
+    }
+}
