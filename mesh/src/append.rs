@@ -127,7 +127,7 @@ pub async fn read_log(
         return Ok(if target == from { vec![(target, newest.payload)] } else { vec![] });
     }
     let what = || format!("read {subject}");
-    let stream = streams::handle(mesh, LOG).await?;
+    let stream = streams::stream(mesh, LOG).await?;
     let consumer = stream
         .create_consumer(reader(subject, from))
         .await
@@ -242,13 +242,13 @@ async fn winner(
     subject: &str,
     expected: u64,
 ) -> Result<Option<StreamMessage>, MeshError> {
-    let stream = streams::handle(mesh, LOG).await?;
+    let stream = streams::stream(mesh, LOG).await?;
     let request = stream.raw_message_builder().sequence(expected + 1).next_by_subject(subject);
     found(subject, request.send().await)
 }
 
 async fn last_message(mesh: &Mesh, subject: &str) -> Result<Option<StreamMessage>, MeshError> {
-    let stream = streams::handle(mesh, LOG).await?;
+    let stream = streams::stream(mesh, LOG).await?;
     found(subject, stream.raw_message_builder().last_by_subject(subject).send().await)
 }
 

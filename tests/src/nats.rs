@@ -6,6 +6,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -89,6 +90,11 @@ impl Drop for NatsServer {
 /// # Panics
 /// When there is neither, saying what to do.
 pub fn nats_binary() -> PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(find_binary).clone()
+}
+
+fn find_binary() -> PathBuf {
     if let Some(path) = env::var_os("DEADELUS_NATS_SERVER") {
         return path.into();
     }

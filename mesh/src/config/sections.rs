@@ -10,6 +10,9 @@ use super::Secret;
 /// Where `deadelus up` puts its server.
 pub(crate) const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
 
+/// The client says at `info` what we say ourselves.
+const DEFAULT_LOG: &str = "info,async_nats=warn";
+
 /// How to reach the mesh: section `nats`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -80,6 +83,6 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { otlp_endpoint: None, sample_ratio: 1.0, log: "info".to_owned() }
+        Self { otlp_endpoint: None, sample_ratio: 1.0, log: DEFAULT_LOG.to_owned() }
     }
 }

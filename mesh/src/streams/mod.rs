@@ -8,13 +8,17 @@
 
 mod wanted;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use async_nats::jetstream::{
-    ErrorCode,
-    consumer::{AckPolicy, PullConsumer, pull},
-    context::{CreateStreamErrorKind, GetStreamErrorKind},
+    self, ErrorCode,
+    consumer::{AckPolicy, IntoConsumerConfig, PullConsumer, pull},
+    context::RequestErrorKind,
     kv, object_store,
+    response::Response,
     stream::{self, Stream},
 };
 use deadelus_proto::{
@@ -24,7 +28,10 @@ use deadelus_proto::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{Mesh, MeshError};
+use crate::{
+    Mesh, MeshError,
+    error::{Cause, chain},
+};
 pub use wanted::{
     ADVISORIES, ARTEFACTS, CARDS, DEAD, INBOX, LEDGER, LOG, OPERATORS_FIELDS, TASKS, WORKFLOWS,
 };
@@ -34,6 +41,26 @@ pub const INBOX_ACK_PENDING_MAX: i64 = 1_024;
 
 /// Pull requests waiting at one consumer: one per replica is enough, hundreds of replicas may wait.
 const PULLS_WAITING_MAX: i64 = 2_048;
+
+/// What makes a consumer the one of the contract.
+const CONSUMER_FIELDS: [&str; 7] = [
+    "ack_policy",
+    "ack_wait",
+    "backoff",
+    "deliver_policy",
+    "filter_subject",
+    "max_ack_pending",
+    "max_deliver",
+];
+
+/// A cluster that has just been started elects its leaders within seconds.
+const ENSURE_MAX: Duration = Duration::from_secs(30);
+
+/// "Not now", in the API as in HTTP: no leader yet, or too few servers.
+const UNAVAILABLE: usize = 503;
+
+/// Between two tries while it does.
+const ENSURE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Creates or checks all streams, buckets and the object store. Doing it twice is doing it once;
 /// several processes may do it at a time.
@@ -45,7 +72,7 @@ const PULLS_WAITING_MAX: i64 = 2_048;
 /// has no JetStream.
 pub async fn ensure(mesh: &Mesh, replicas: usize) -> Result<(), MeshError> {
     for config in wanted::all(&mesh.subjects, replicas) {
-        ensure_stream(mesh, config).await?;
+        ensure_stream(mesh, &config).await?;
     }
     Ok(())
 }
@@ -90,8 +117,11 @@ pub async fn inbox_consumer(mesh: &Mesh, partition: u16) -> Result<PullConsumer,
     ensure_consumer(mesh, INBOX, config).await
 }
 
-/// A stream of this mesh, not asked for at the server.
-pub(crate) async fn handle(mesh: &Mesh, name: &str) -> Result<Stream<()>, MeshError> {
+/// A stream of this mesh, by its short name ([`LOG`]). The server is not asked whether it is there.
+///
+/// # Errors
+/// Never for the names of this module.
+pub async fn stream(mesh: &Mesh, name: &str) -> Result<Stream<()>, MeshError> {
     let name = mesh.subjects.resource(name);
     let stream = mesh.jetstream.get_stream_no_info(&name).await;
     stream.map_err(|e| MeshError::jetstream(format!("stream {name}"), e))
@@ -114,42 +144,43 @@ pub(crate) async fn artefacts(mesh: &Mesh) -> Result<object_store::ObjectStore, 
     store.map_err(|e| MeshError::jetstream(format!("object store {name}"), e))
 }
 
-async fn ensure_stream(mesh: &Mesh, wanted: stream::Config) -> Result<(), MeshError> {
-    let name = wanted.name.clone();
-    let found = match existing(mesh, &name).await? {
-        Some(config) => config,
-        None => match mesh.jetstream.create_stream(&wanted).await {
-            Ok(stream) => stream.cached_info().config.clone(),
-            // Somebody else made it in between, and differently.
-            Err(error) if is_taken(&error.kind()) => {
-                existing(mesh, &name).await?.unwrap_or_default()
-            }
-            Err(error) => return Err(MeshError::jetstream(format!("create stream {name}"), error)),
-        },
+async fn ensure_stream(mesh: &Mesh, wanted: &stream::Config) -> Result<(), MeshError> {
+    let name = &wanted.name;
+    // Creating what exists as asked is no error; what exists otherwise is looked at.
+    let found = match ask(mesh, &format!("STREAM.CREATE.{name}"), wanted).await? {
+        Err(said) if said.error_code() == ErrorCode::STREAM_NAME_EXIST => {
+            ask(mesh, &format!("STREAM.INFO.{name}"), &()).await?
+        }
+        answer => answer,
     };
-    compare(&name, &fields(&wanted), &fields(&found))
+    let found = found.map_err(|said| MeshError::jetstream(format!("stream {name}"), said))?;
+    compare(name, &fields(wanted), &fields(&found))
 }
 
-async fn existing(mesh: &Mesh, name: &str) -> Result<Option<stream::Config>, MeshError> {
-    match mesh.jetstream.get_stream(name).await {
-        Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                Ok(None)
+/// One question about a stream, repeated while the server cannot answer yet.
+async fn ask(
+    mesh: &Mesh,
+    subject: &str,
+    body: &impl Serialize,
+) -> Result<Result<stream::Config, jetstream::Error>, MeshError> {
+    let deadline = Instant::now() + ENSURE_MAX;
+    loop {
+        let not_yet: Cause = match mesh.jetstream.request(subject.to_owned(), body).await {
+            Ok(Response::Ok(stream::Info { config, .. })) => return Ok(Ok(config)),
+            Ok(Response::Err { error }) if error.code() != UNAVAILABLE => return Ok(Err(error)),
+            Ok(Response::Err { error }) => error.into(),
+            Err(error) if error.kind() == RequestErrorKind::TimedOut => error.into(),
+            Err(error) => {
+                let what = format!("{subject}; is JetStream enabled (nats-server --jetstream)?");
+                return Err(MeshError::jetstream(what, error));
             }
-            GetStreamErrorKind::JetStream(_)
-            | GetStreamErrorKind::EmptyName
-            | GetStreamErrorKind::InvalidStreamName
-            | GetStreamErrorKind::Request => Err(MeshError::jetstream(
-                format!("look at stream {name}; is JetStream enabled (nats-server -js)?"),
-                error,
-            )),
-        },
+        };
+        if Instant::now() >= deadline {
+            return Err(MeshError::jetstream(subject, not_yet));
+        }
+        tracing::info!(subject, error = chain(&*not_yet), "waiting for JetStream");
+        tokio::time::sleep(ENSURE_PAUSE).await;
     }
-}
-
-fn is_taken(kind: &CreateStreamErrorKind) -> bool {
-    matches!(kind, CreateStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NAME_EXIST)
 }
 
 fn durable(name: &str) -> pull::Config {
@@ -166,30 +197,20 @@ async fn ensure_consumer(
     stream: &str,
     wanted: pull::Config,
 ) -> Result<PullConsumer, MeshError> {
-    let name = wanted.durable_name.clone().unwrap_or_default();
+    let name = wanted.durable_name.as_deref().unwrap_or_default();
     let resource = format!("{}/{name}", mesh.subjects.resource(stream));
-    let stream = handle(mesh, stream).await?;
-    let consumer = stream
+    let consumer = self::stream(mesh, stream)
+        .await?
         .create_consumer(wanted.clone())
         .await
         .map_err(|e| MeshError::jetstream(format!("create consumer {resource}"), e))?;
-    let found = &consumer.cached_info().config;
-    let same = [
-        ("filter_subject", wanted.filter_subject == found.filter_subject),
-        ("ack_wait", wanted.ack_wait == found.ack_wait),
-        ("max_deliver", wanted.max_deliver == found.max_deliver),
-        ("max_ack_pending", wanted.max_ack_pending == found.max_ack_pending),
-        ("ack_policy", wanted.ack_policy == found.ack_policy),
-    ];
-    match same.iter().find(|(_, same)| !same) {
-        None => Ok(consumer),
-        Some((field, _)) => Err(MeshError::Differs {
-            resource,
-            field: (*field).to_owned(),
-            wanted: format!("{wanted:?}"),
-            found: format!("{found:?}"),
-        }),
-    }
+    let wanted = fields(&wanted.clone().into_consumer_config());
+    let found = fields(&consumer.cached_info().config);
+    let differs = |field: &&str| wanted.get(*field) != found.get(*field);
+    let Some(field) = CONSUMER_FIELDS.into_iter().find(differs) else { return Ok(consumer) };
+    let show = |fields: &Map<String, Value>| fields.get(field).unwrap_or_default().to_string();
+    let (wanted, found) = (show(&wanted), show(&found));
+    Err(MeshError::Differs { resource, field: field.to_owned(), wanted, found })
 }
 
 /// A configuration as the server's API spells it.

@@ -1,4 +1,5 @@
-//! An exporter that counts what the collector did not take, and says once that it is away.
+//! Spans counted where they are made and where a collector takes them, so that what got lost in
+//! between is a number, and a collector that is away is said once.
 
 use std::{
     sync::{
@@ -8,61 +9,112 @@ use std::{
     time::Duration,
 };
 
+use opentelemetry::Context;
 use opentelemetry_otlp::SpanExporter as Otlp;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{SpanData, SpanExporter},
+    trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
 
 use crate::{error::chain, names};
 
-/// What was lost so far.
+/// What was made and what became of it.
 #[derive(Debug, Default)]
-pub(super) struct Dropped {
-    spans: AtomicU64,
+pub(super) struct Tally {
+    ended: AtomicU64,
+    taken: AtomicU64,
+    refused: AtomicU64,
     away: AtomicBool,
 }
 
-impl Dropped {
-    pub(super) fn count(&self) -> u64 {
-        self.spans.load(Ordering::Relaxed)
+impl Tally {
+    /// Spans of batches that no collector took.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
-    /// Reports the count as a metric, once a collector is there to hear it.
+    /// Spans that are not with a collector. After a flush these are the lost ones, whether a
+    /// batch was refused or the queue was full; before it, some are only waiting.
+    pub(super) fn not_taken(&self) -> u64 {
+        let taken = self.taken.load(Ordering::Relaxed);
+        self.ended.load(Ordering::Relaxed).saturating_sub(taken)
+    }
+
+    /// Reports the refused ones as a metric, for when a collector is there again to hear it.
     pub(super) fn observe(self: &Arc<Self>) {
-        let dropped = Arc::clone(self);
+        let tally = Arc::clone(self);
         let _kept_by_the_provider = opentelemetry::global::meter("deadelus")
             .u64_observable_counter(names::METRIC_SPANS_DROPPED)
-            .with_callback(move |observer| observer.observe(dropped.count(), &[]))
+            .with_callback(move |observer| observer.observe(tally.refused(), &[]))
             .build();
     }
 }
 
-/// OTLP, counted.
+/// The batch processor, its input counted.
 #[derive(Debug)]
-pub(super) struct Counted {
-    otlp: Otlp,
-    endpoint: String,
-    dropped: Arc<Dropped>,
+pub(super) struct CountedBatches {
+    batches: BatchSpanProcessor,
+    tally: Arc<Tally>,
 }
 
-impl Counted {
-    pub(super) fn new(otlp: Otlp, endpoint: String, dropped: Arc<Dropped>) -> Self {
-        Self { otlp, endpoint, dropped }
+impl CountedBatches {
+    pub(super) fn new(batches: BatchSpanProcessor, tally: Arc<Tally>) -> Self {
+        Self { batches, tally }
+    }
+}
+
+impl SpanProcessor for CountedBatches {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.batches.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.tally.ended.fetch_add(1, Ordering::Relaxed);
+        }
+        self.batches.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.batches.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.batches.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.batches.set_resource(resource);
+    }
+}
+
+/// The exporter, its output counted.
+#[derive(Debug)]
+pub(super) struct CountedExport {
+    otlp: Otlp,
+    endpoint: String,
+    tally: Arc<Tally>,
+}
+
+impl CountedExport {
+    pub(super) fn new(otlp: Otlp, endpoint: String, tally: Arc<Tally>) -> Self {
+        Self { otlp, endpoint, tally }
     }
 
     fn note(&self, spans: u64, result: &OTelSdkResult) {
+        let tally = &self.tally;
         match result {
             Ok(()) => {
-                if self.dropped.away.swap(false, Ordering::Relaxed) {
-                    let dropped = self.dropped.count();
+                tally.taken.fetch_add(spans, Ordering::Relaxed);
+                if tally.away.swap(false, Ordering::Relaxed) {
+                    let dropped = tally.refused();
                     tracing::info!(endpoint = self.endpoint, dropped, "the collector is back");
                 }
             }
             Err(error) => {
-                self.dropped.spans.fetch_add(spans, Ordering::Relaxed);
-                if !self.dropped.away.swap(true, Ordering::Relaxed) {
+                tally.refused.fetch_add(spans, Ordering::Relaxed);
+                if !tally.away.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         endpoint = self.endpoint,
                         error = chain(error),
@@ -74,7 +126,7 @@ impl Counted {
     }
 }
 
-impl SpanExporter for Counted {
+impl SpanExporter for CountedExport {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len() as u64;
         let result = self.otlp.export(batch).await;

@@ -17,14 +17,14 @@ use opentelemetry_sdk::{
     metrics::SdkMeterProvider,
     trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider},
 };
-use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
 use crate::{config::TelemetryConfig, connect::install_crypto, names};
-use counted::{Counted, Dropped};
-use lines::WithTrace;
+use counted::{CountedBatches, CountedExport, Tally};
+use lines::{Here, WithTrace};
 
 /// One batch to the collector takes at most this long.
 const EXPORT_MAX: Duration = Duration::from_secs(3);
@@ -72,7 +72,7 @@ pub enum TelemetryError {
 pub struct Telemetry {
     tracer: SdkTracerProvider,
     meter: Option<SdkMeterProvider>,
-    dropped: Arc<Dropped>,
+    tally: Arc<Tally>,
 }
 
 /// Sets up logs, spans and metrics for the whole process. Needs a Tokio runtime when a collector
@@ -97,31 +97,34 @@ pub fn init(
             KeyValue::new(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
         ])
         .build();
-    let dropped = Arc::new(Dropped::default());
-    let tracer = tracer(config, resource.clone(), &dropped)?;
+    let tally = Arc::new(Tally::default());
+    let tracer = tracer(config, resource.clone(), &tally)?;
     let meter = meter(config, resource)?;
     let spans = tracing_opentelemetry::layer()
         .with_tracer(tracer.tracer("deadelus"))
         .with_location(false)
-        .with_filter(traced());
-    tracing_subscriber::registry().with(spans).with(log_lines().with_filter(filter)).try_init()?;
+        .with_filter(filter_fn(is_traced));
+    let here = Here::default();
+    let lines = log_lines(here.clone()).with_filter(filter);
+    tracing_subscriber::registry().with(here).with(spans).with(lines).try_init()?;
     if let Some(meter) = &meter {
         opentelemetry::global::set_meter_provider(meter.clone());
-        dropped.observe();
+        tally.observe();
     }
-    Ok(Telemetry { tracer, meter, dropped })
+    Ok(Telemetry { tracer, meter, tally })
 }
 
 impl Telemetry {
-    /// Spans that no collector took so far.
+    /// Spans that were sent to a collector that did not take them.
     pub fn dropped_spans(&self) -> u64 {
-        self.dropped.count()
+        self.tally.refused()
     }
 
-    /// Sends what is still here, for at most `deadline`, and says what was lost. To be called
-    /// when the work is over and its spans are closed, from within the runtime that did it.
-    pub async fn shutdown(self, deadline: Duration) {
-        let Self { tracer, meter, dropped } = self;
+    /// Sends what is still here, for at most `deadline`, and gives the number of spans that were
+    /// lost. To be called when the work is over and its spans are closed, from within the runtime
+    /// that did it.
+    pub async fn shutdown(self, deadline: Duration) -> u64 {
+        let Self { tracer, meter, tally } = self;
         let flushed = tokio::task::spawn_blocking(move || {
             // An error means the collector is away, which is counted and logged already.
             let _ = tracer.shutdown_with_timeout(deadline);
@@ -130,16 +133,18 @@ impl Telemetry {
         if tokio::time::timeout(deadline, flushed).await.is_err() {
             tracing::warn!(?deadline, "telemetry was not flushed in time");
         }
-        if dropped.count() > 0 {
-            tracing::warn!(spans = dropped.count(), "spans were dropped: no collector took them");
+        let lost = tally.not_taken();
+        if lost > 0 {
+            tracing::warn!(spans = lost, "spans were lost: no collector took them");
         }
+        lost
     }
 }
 
 fn tracer(
     config: &TelemetryConfig,
     resource: Resource,
-    dropped: &Arc<Dropped>,
+    tally: &Arc<Tally>,
 ) -> Result<SdkTracerProvider, TelemetryError> {
     if !(0.0..=1.0).contains(&config.sample_ratio) {
         return Err(TelemetryError::Ratio(config.sample_ratio));
@@ -159,9 +164,10 @@ fn tracer(
         .with_max_queue_size(SPANS_WAITING_MAX)
         .with_max_export_batch_size(SPANS_PER_BATCH)
         .build();
-    let exporter = Counted::new(exporter, endpoint.clone(), Arc::clone(dropped));
-    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
-    Ok(builder.with_span_processor(processor).build())
+    let exporter = CountedExport::new(exporter, endpoint.clone(), Arc::clone(tally));
+    let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+    let counted = CountedBatches::new(batches, Arc::clone(tally));
+    Ok(builder.with_span_processor(counted).build())
 }
 
 fn meter(
@@ -179,20 +185,24 @@ fn meter(
     Ok(Some(builder.with_periodic_exporter(exporter).build()))
 }
 
-/// Spans from `info` up become part of a trace, whatever the log's filter says.
-fn traced() -> Targets {
-    let plumbing = OWN_PLUMBING.map(|target| (target, LevelFilter::OFF));
-    Targets::new().with_default(LevelFilter::INFO).with_targets(plumbing)
+/// Spans from `info` up become part of a trace, and all of our own that the log's filter lets
+/// live: an inner span without trace would break the chain to the messages sent from it.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    if OWN_PLUMBING.iter().any(|own| target.starts_with(own)) {
+        return false;
+    }
+    *metadata.level() <= Level::INFO || (metadata.is_span() && target.starts_with("deadelus"))
 }
 
-fn log_lines<S>() -> Box<dyn Layer<S> + Send + Sync>
+fn log_lines<S>(here: Here) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let layer = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        layer.event_format(WithTrace::human()).boxed()
+        layer.event_format(WithTrace::human(here)).boxed()
     } else {
-        layer.json().event_format(WithTrace::json()).boxed()
+        layer.json().event_format(WithTrace::json(here)).boxed()
     }
 }
