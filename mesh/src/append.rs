@@ -59,8 +59,8 @@ const READER_FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 pub enum Appended {
     /// It is true, at this stream sequence.
     At(u64),
-    /// Somebody else's decision has the place: read again and decide again. If a leader was
-    /// answering from before an election it may still be ours; the reread shows it.
+    /// Somebody else's decision has the place, or `expected` was never the last: read again and
+    /// decide again.
     Lost,
 }
 
@@ -95,7 +95,8 @@ pub async fn append(
         let answer = publish(mesh, subject, headers.clone(), bytes.clone()).await;
         let cause = match verdict(answer, subject)? {
             Verdict::Stored(sequence) => return Ok(Appended::At(sequence)),
-            Verdict::Taken => match winner(mesh, subject, expected).await {
+            Verdict::Taken { last } => match winner(mesh, subject, expected).await {
+                Ok(None) if last > expected => "a leader from before answered".into(),
                 Ok(winner) => return Ok(judge(winner.as_ref(), id)),
                 // The same bytes again will be refused again, and then we ask again.
                 Err(error) => error.into(),
@@ -173,8 +174,9 @@ pub async fn last(mesh: &Mesh, subject: &str) -> Result<Option<(u64, Bytes)>, Me
 enum Verdict {
     /// It is true.
     Stored(u64),
-    /// The subject's last sequence is another than expected: ours from before, or somebody else's.
-    Taken,
+    /// The subject's last sequence is another than expected, this one: ours from before, or
+    /// somebody else's.
+    Taken { last: u64 },
     /// It may have taken effect, now or later.
     Unknown(Cause),
 }
@@ -186,7 +188,9 @@ fn verdict(answer: Result<PublishAck, PublishError>, subject: &str) -> Result<Ve
     };
     let refused = |error| Err(MeshError::jetstream(format!("append to {subject}"), error));
     match error.kind() {
-        PublishErrorKind::WrongLastSequence => Ok(Verdict::Taken),
+        PublishErrorKind::WrongLastSequence => {
+            Ok(Verdict::Taken { last: said(&error).map_or(0, last_sequence) })
+        }
         // No ack, no connection, or nobody leads the stream just now.
         PublishErrorKind::TimedOut
         | PublishErrorKind::BrokenPipe
@@ -211,6 +215,14 @@ fn verdict(answer: Result<PublishAck, PublishError>, subject: &str) -> Result<Ve
 /// What the server answered, when it did.
 fn said(error: &PublishError) -> Option<&jetstream::Error> {
     std::error::Error::source(error)?.downcast_ref()
+}
+
+/// "wrong last sequence: 42"; 0 if the server ever words it otherwise, which costs a reread only.
+fn last_sequence(said: &jetstream::Error) -> u64 {
+    let digits = |c: char| !c.is_ascii_digit();
+    let text = said.to_string();
+    let after = text.split_once("sequence: ").map_or("", |(_, after)| after);
+    after.split(digits).next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// The expectation is checked before the limits are, so this answer also means that no earlier
@@ -309,5 +321,48 @@ fn reader(subject: &str, from: u64) -> pull::Config {
         num_replicas: 1,
         inactive_threshold: READER_FORGOTTEN_AFTER,
         ..pull::Config::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answered(code: usize, err_code: u64, description: &str) -> Result<Verdict, MeshError> {
+        let said = json!({"code": code, "err_code": err_code, "description": description});
+        let said: jetstream::Error = serde_json::from_value(said).unwrap();
+        let kind = match err_code {
+            10071 => PublishErrorKind::WrongLastSequence,
+            _ => PublishErrorKind::Other,
+        };
+        verdict(Err(PublishError::with_source(kind, said)), "s")
+    }
+
+    #[test]
+    fn every_answer_means_one_thing() {
+        let taken = answered(400, 10071, "wrong last sequence: 42");
+        assert!(matches!(taken, Ok(Verdict::Taken { last: 42 })), "{taken:?}");
+        for (code, err_code, text) in [
+            (400, 10164, "wrong last sequence"),
+            (503, 10077, "raft: not leader"),
+            (503, 10008, "JetStream system temporarily unavailable"),
+        ] {
+            let unknown = answered(code, err_code, text);
+            assert!(matches!(unknown, Ok(Verdict::Unknown(_))), "{unknown:?}");
+        }
+        let full = answered(503, 10077, "maximum bytes exceeded");
+        assert!(matches!(full, Err(MeshError::Full { .. })), "{full:?}");
+        let refused = answered(400, 10060, "expected stream does not match");
+        assert!(matches!(refused, Err(MeshError::JetStream { .. })), "{refused:?}");
+        for kind in [
+            PublishErrorKind::TimedOut,
+            PublishErrorKind::BrokenPipe,
+            PublishErrorKind::StreamNotFound,
+        ] {
+            let unknown = verdict(Err(PublishError::new(kind)), "s");
+            assert!(matches!(unknown, Ok(Verdict::Unknown(_))), "{unknown:?}");
+        }
     }
 }

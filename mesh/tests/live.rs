@@ -4,10 +4,14 @@
 
 #[path = "live/append.rs"]
 mod append;
+#[path = "live/cluster.rs"]
+mod cluster;
 #[path = "live/life.rs"]
 mod life;
 #[path = "live/objects.rs"]
 mod objects;
+#[path = "live/proxy.rs"]
+mod proxy;
 #[path = "live/streams.rs"]
 mod streams;
 

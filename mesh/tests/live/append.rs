@@ -5,11 +5,12 @@ use bytes::Bytes;
 use deadelus_mesh::{
     Mesh, MeshError,
     append::{self, Appended},
+    config::NatsConfig,
     streams,
 };
 use deadelus_proto::Subject;
 
-use crate::{joined, mesh};
+use crate::{joined, mesh, proxy::Proxy};
 
 fn subject(mesh: &Mesh, workflow: &str) -> String {
     mesh.subjects.of(&Subject::Log(workflow.parse().unwrap()))
@@ -67,6 +68,27 @@ async fn the_same_decision_appended_again_is_one_message() {
     assert_eq!(append(&mesh, &subject, 0, "d3").await, Appended::Lost);
     assert_eq!(append(&mesh, &subject, sequence + 99, "d3").await, Appended::Lost);
     assert_eq!(log(&mesh, &subject).await, ["d1", "d2"]);
+}
+
+/// The append takes effect, its ack is lost with the connection: the retry finds it done.
+#[tokio::test]
+async fn a_lost_ack_is_one_message() {
+    let (server, direct) = mesh().await;
+    let proxy = Proxy::before(&server).await;
+    let config = NatsConfig { url: proxy.url.clone(), ..NatsConfig::default() };
+    let mesh = deadelus_mesh::connect(&config, "behind-a-proxy").await.unwrap();
+    let subject = subject(&direct, "lost-ack");
+    proxy.swallow_answers();
+    let appending = tokio::spawn({
+        let (mesh, subject) = (mesh.clone(), subject.clone());
+        async move { append(&mesh, &subject, 0, "d1").await }
+    });
+    let stored = progress(&direct, &subject, 1).await;
+    // Somebody builds on it before its author knows of it.
+    assert!(matches!(append(&direct, &subject, stored, "d2").await, Appended::At(_)));
+    proxy.cut();
+    assert_eq!(appending.await.unwrap(), Appended::At(stored));
+    assert_eq!(log(&direct, &subject).await, ["d1", "d2"]);
 }
 
 #[tokio::test]
