@@ -1,7 +1,15 @@
-use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use async_nats::jetstream::{
+    AckKind,
+    consumer::pull,
+    stream::{Config, RetentionPolicy},
+};
 use deadelus_mesh::{MeshError, streams};
-use deadelus_proto::limits::{TASK_ACK_WAIT, TASK_DELIVERIES_MAX};
+use deadelus_proto::{
+    Subject,
+    limits::{TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
+};
 use deadelus_tests::nats::NatsServer;
+use futures_util::StreamExt;
 
 use crate::{joined, mesh};
 
@@ -76,4 +84,26 @@ async fn consumers_are_as_the_contract_says() {
     for partition in 0..deadelus_proto::limits::PARTITIONS {
         streams::inbox_consumer(&mesh, partition).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_servers_word_on_a_message_given_up_is_kept() {
+    let (_server, mesh) = mesh().await;
+    let tasks = streams::task_consumer(&mesh, &"db".parse().unwrap(), 1).await.unwrap();
+    let subject = mesh.subjects.of(&Subject::Task("db.migrate".parse().unwrap()));
+    mesh.jetstream.publish(subject, "poison".into()).await.unwrap().await.unwrap();
+    let mut messages = tasks.messages().await.unwrap();
+    let message = messages.next().await.unwrap().unwrap();
+    message.double_ack_with(AckKind::Term).await.unwrap();
+    let mut advisories = streams::stream(&mesh, streams::ADVISORIES)
+        .await
+        .unwrap()
+        .create_consumer(pull::Config::default())
+        .await
+        .unwrap()
+        .messages()
+        .await
+        .unwrap();
+    let advisory = advisories.next().await.unwrap().unwrap();
+    assert!(advisory.subject.contains("MSG_TERMINATED.DEADELUS_V1_TASKS.db"), "{advisory:?}");
 }

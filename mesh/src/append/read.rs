@@ -1,0 +1,134 @@
+//! Reading the log. Every read asks the leader: a stale answer would be decided upon.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    ErrorCode,
+    consumer::{AckPolicy, DeliverPolicy, pull},
+    message::StreamMessage,
+    stream::{LastRawMessageErrorKind, RawMessageError},
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use crate::{
+    Mesh, MeshError,
+    streams::{self, LOG},
+};
+
+/// Reading one subject takes at most this long between two messages.
+const READ_MAX: Duration = Duration::from_secs(5);
+
+/// Messages fetched at once: up to 64 MiB if every decision were as large as it may be.
+const READ_BATCH: usize = 256;
+
+/// A reader that died is forgotten by the server after this.
+const READER_FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+
+/// All messages of one literal subject of the log from stream sequence `from` on, in order and
+/// complete up to the last one at the time of the call.
+///
+/// # Errors
+/// [`MeshError::JetStream`] or [`MeshError::TimedOut`].
+pub async fn read_log(
+    mesh: &Mesh,
+    subject: &str,
+    from: u64,
+) -> Result<Vec<(u64, Bytes)>, MeshError> {
+    let Some(newest) = last_message(mesh, subject).await? else { return Ok(vec![]) };
+    let target = newest.sequence;
+    if target <= from {
+        return Ok(if target == from { vec![(target, newest.payload)] } else { vec![] });
+    }
+    let what = || format!("read {subject}");
+    let stream = streams::stream(mesh, LOG).await?;
+    let consumer = stream
+        .create_consumer(reader(subject, from))
+        .await
+        .map_err(|e| MeshError::jetstream(what(), e))?;
+    let mut read: Vec<(u64, Bytes)> = vec![];
+    // The reader may run on a replica that lags behind the leader: it has read everything when it
+    // has read what the leader called the newest, not when it sees nothing more.
+    while read.last().is_none_or(|(sequence, _)| *sequence < target) {
+        let fetch = consumer.batch().max_messages(READ_BATCH).expires(READ_MAX);
+        let mut batch = fetch.messages().await.map_err(|e| MeshError::jetstream(what(), e))?;
+        let before = read.len();
+        while let Some(message) = batch.next().await {
+            let message = message.map_err(|e| MeshError::jetstream(what(), e))?;
+            let info = message.info().map_err(|e| MeshError::jetstream(what(), e))?;
+            let sequence = info.stream_sequence;
+            read.push((sequence, message.message.payload));
+            if sequence >= target {
+                break;
+            }
+        }
+        if read.len() == before {
+            return Err(MeshError::TimedOut { what: what(), waited: READ_MAX });
+        }
+    }
+    let name = &consumer.cached_info().name;
+    if let Err(error) = stream.delete_consumer(name).await {
+        tracing::debug!(%error, name, "the server will forget this reader by itself");
+    }
+    Ok(read)
+}
+
+/// The last message of one literal subject of the log, from the leader: its stream sequence and
+/// its bytes.
+///
+/// # Errors
+/// [`MeshError::JetStream`].
+pub async fn last(mesh: &Mesh, subject: &str) -> Result<Option<(u64, Bytes)>, MeshError> {
+    Ok(last_message(mesh, subject).await?.map(|m| (m.sequence, m.payload)))
+}
+
+/// The message that follows `expected` on the subject, from the leader. Under compare-and-append
+/// there is one at most, and it stays the winner however many build on it since.
+pub(super) async fn winner(
+    mesh: &Mesh,
+    subject: &str,
+    expected: u64,
+) -> Result<Option<StreamMessage>, MeshError> {
+    let stream = streams::stream(mesh, LOG).await?;
+    let request = stream.raw_message_builder().sequence(expected + 1).next_by_subject(subject);
+    found(subject, request.send().await)
+}
+
+async fn last_message(mesh: &Mesh, subject: &str) -> Result<Option<StreamMessage>, MeshError> {
+    let stream = streams::stream(mesh, LOG).await?;
+    found(subject, stream.raw_message_builder().last_by_subject(subject).send().await)
+}
+
+fn found(
+    subject: &str,
+    answer: Result<StreamMessage, RawMessageError>,
+) -> Result<Option<StreamMessage>, MeshError> {
+    match answer {
+        Ok(message) => Ok(Some(message)),
+        Err(error) => match error.kind() {
+            LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            LastRawMessageErrorKind::JetStream(said)
+                if said.error_code() == ErrorCode::NO_MESSAGE_FOUND =>
+            {
+                Ok(None)
+            }
+            LastRawMessageErrorKind::JetStream(_)
+            | LastRawMessageErrorKind::InvalidSubject
+            | LastRawMessageErrorKind::Other => {
+                Err(MeshError::jetstream(format!("read {subject}"), error))
+            }
+        },
+    }
+}
+
+fn reader(subject: &str, from: u64) -> pull::Config {
+    pull::Config {
+        filter_subject: subject.to_owned(),
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
+        ack_policy: AckPolicy::None,
+        memory_storage: true,
+        num_replicas: 1,
+        inactive_threshold: READER_FORGOTTEN_AFTER,
+        ..pull::Config::default()
+    }
+}
