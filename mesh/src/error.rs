@@ -143,7 +143,8 @@ pub enum MeshError {
 
 impl MeshError {
     /// Wraps a library's error, saying what was attempted.
-    pub(crate) fn jetstream(what: impl Into<String>, source: impl Into<Cause>) -> Self {
+    /// A request to JetStream that failed: what was asked, and the cause.
+    pub fn jetstream(what: impl Into<String>, source: impl Into<Cause>) -> Self {
         Self::JetStream { what: what.into(), source: source.into() }
     }
 }

@@ -1,1 +1,5 @@
-fn main() {}
+//! The orchestrator's process.
+
+fn main() -> std::process::ExitCode {
+    deadelus_orchestrator::main()
+}

@@ -29,6 +29,16 @@ pub struct ConfigError {
     problem: String,
 }
 
+/// An override as a flag spells it: `nats.url=nats://127.0.0.1:4222`.
+///
+/// # Errors
+/// In words, when there is no `=`.
+pub fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("{text:?} is not KEY=VALUE"))
+}
+
 /// Reads all layers.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ mod secret;
 mod sections;
 mod show;
 
-pub use layers::{ConfigError, Layers, load};
+pub use layers::{ConfigError, Layers, key_value, load};
 pub use secret::Secret;
 pub use sections::{NatsConfig, TelemetryConfig, TlsConfig};
 pub use show::print;

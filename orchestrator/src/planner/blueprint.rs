@@ -176,9 +176,8 @@ mod tests {
         let given = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
         };
-        let plan = blueprint
-            .instantiate("it is slow", &shop, &given(&[("p95_ms", "30")]), &[])
-            .unwrap();
+        let plan =
+            blueprint.instantiate("it is slow", &shop, &given(&[("p95_ms", "30")]), &[]).unwrap();
         assert_eq!(plan.params["p95_ms"], 30);
         assert!(plan.success[0].criterion.contains("30 ms"));
         let problems = blueprint

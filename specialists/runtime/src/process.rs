@@ -29,7 +29,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting over all others: nats.url=nats://127.0.0.1:4222
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = config::key_value)]
     set: Vec<(String, String)>,
     /// Print the configuration in force, without secrets, and exit.
     #[arg(long)]
@@ -114,12 +114,6 @@ async fn live<T>(specialist: Specialist, config: &Config<T>, instance: &str) -> 
     }
     mesh.drain(LEAVE_WITHIN).await;
     Ok(())
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| format!("{text:?} is not KEY=VALUE"))
 }
 
 #[expect(clippy::print_stdout, reason = "what the person asked to see")]

@@ -1,0 +1,55 @@
+//! Answering the workers' heartbeats: go on, stop, or nobody waits for this any more.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{Message, Subscriber};
+use deadelus_mesh::Mesh;
+use deadelus_proto::{TaskKey, WorkflowId, pb};
+use futures_util::StreamExt as _;
+use prost::Message as _;
+use tokio::sync::oneshot;
+
+use crate::hub::{Hub, Letter};
+
+/// A driver in the middle of an append answers late; the worker asks again in a second.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
+/// Answers for ever.
+pub(crate) async fn answer_all(mesh: Mesh, hub: Arc<Hub>, mut beats: Subscriber) {
+    while let Some(beat) = beats.next().await {
+        tokio::spawn(answer(mesh.clone(), Arc::clone(&hub), beat));
+    }
+}
+
+async fn answer(mesh: Mesh, hub: Arc<Hub>, beat: Message) {
+    let Some(reply_to) = beat.reply else { return };
+    let heartbeat = match pb::Heartbeat::decode(beat.payload) {
+        Ok(heartbeat) => heartbeat,
+        Err(error) => {
+            tracing::warn!(subject = %beat.subject, %error, "not a heartbeat");
+            return;
+        }
+    };
+    let mut verdicts = Vec::with_capacity(heartbeat.in_hand.len());
+    for task in heartbeat.in_hand {
+        verdicts.push(verdict(&hub, &task).await.into());
+    }
+    let reply = pb::HeartbeatReply { verdicts };
+    if let Err(error) = mesh.client.publish(reply_to, reply.encode_to_vec().into()).await {
+        tracing::debug!(%error, "a verdict was lost");
+    }
+}
+
+/// A workflow that nobody drives here may be driven elsewhere: its tasks go on.
+async fn verdict(hub: &Hub, task: &pb::TaskInHand) -> pb::Verdict {
+    let key = TaskKey::from_pb(&task.workflow_id, &task.task_id, task.direction, task.attempt);
+    let Ok(key) = key else { return pb::Verdict::Continue };
+    let workflow: WorkflowId = key.workflow.clone();
+    let (answer, answered) = oneshot::channel();
+    let asked = async {
+        hub.deliver_if_driven(&workflow, Letter::Beat(key, answer)).await;
+        answered.await.ok()
+    };
+    let verdict = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+    verdict.ok().flatten().unwrap_or(pb::Verdict::Continue)
+}

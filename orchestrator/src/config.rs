@@ -1,0 +1,31 @@
+//! What an orchestrator is told.
+
+use deadelus_mesh::config::{NatsConfig, TelemetryConfig};
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration. Unknown keys are errors.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the mesh is.
+    pub nats: NatsConfig,
+    /// Where spans and logs go.
+    pub telemetry: TelemetryConfig,
+    /// How much to take on.
+    pub orchestrator: Settings,
+}
+
+/// How much one replica takes on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Workflows that have not ended; further ones are refused until one has.
+    pub open_workflows_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // At some tens of KiB each this is a process of well under a gigabyte.
+        Self { open_workflows_max: 20_000 }
+    }
+}

@@ -1,0 +1,124 @@
+//! The life of an orchestrator, top to bottom: configuration, telemetry, the mesh, what is open,
+//! the inbox, the signal, the drain, the flush.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use deadelus_mesh::{
+    Mesh,
+    config::{self, Layers},
+    life::Shutdown,
+    streams, telemetry,
+};
+
+use crate::{
+    api, beats,
+    cards::Cards,
+    config::Config,
+    hub::{Hub, Letter},
+    inbox::Inbox,
+    journal::Journal,
+    planner::blueprint,
+    projection,
+};
+
+/// Spans that are not delivered by then are lost; the process goes.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// Decisions under way when the signal comes are finished; a server that is away is not awaited.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// The orchestrator of the Deadelus mesh.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting over all others: nats.url=nats://127.0.0.1:4222
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = config::key_value)]
+    set: Vec<(String, String)>,
+    /// Print the configuration in force, without secrets, and exit.
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// Runs the orchestrator until it is told to stop.
+pub fn main() -> ExitCode {
+    match start(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> anyhow::Result<()> {
+    let layers = Layers {
+        process: "orchestrator",
+        file: arguments.config.clone(),
+        overrides: arguments.set.clone(),
+    };
+    let config: Config = config::load(&layers)?;
+    if arguments.print_config {
+        show(&config::print(&config));
+        return Ok(());
+    }
+    let owner = format!("orchestrator-{:06x}", fastrand::u32(..0x100_0000));
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let telemetry = telemetry::init(&config.telemetry, "deadelus-orchestrator", &owner)?;
+        let lived = Box::pin(live(&config, &owner)).await;
+        telemetry.shutdown(FLUSH_WITHIN).await;
+        lived
+    })
+}
+
+async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let mesh = deadelus_mesh::connect(&config.nats, owner).await?;
+    streams::ensure(&mesh, config.nats.replicas).await?;
+    let cards = Cards::follow(&mesh).await?;
+    let service = api::serve(&mesh, owner, cards.clone(), blueprint::built_in()?).await?;
+    let journal = Journal::open(mesh.clone(), owner.to_owned()).await?;
+    let hub = Hub::new(journal, config.orchestrator.open_workflows_max);
+    let beats = mesh.client.subscribe(mesh.subjects.all("worker")).await?;
+    let answering = tokio::spawn(beats::answer_all(mesh.clone(), hub.clone(), beats));
+    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), cards };
+    let pulls = Box::pin(inbox.pull_all()).await?;
+    take_up(&mesh, &hub).await?;
+    tracing::info!(owner, "ready");
+    shutdown.requested().await;
+    drop(pulls);
+    answering.abort();
+    if tokio::time::timeout(STOP_WITHIN, hub.stop()).await.is_err() {
+        tracing::warn!("decisions under way were left; what is not acknowledged comes again");
+    }
+    if let Err(error) = service.stop().await {
+        tracing::debug!(%error, "the service was not deregistered");
+    }
+    mesh.drain(LEAVE_WITHIN).await;
+    Ok(())
+}
+
+/// Everything that has not ended goes on, whoever drove it before.
+async fn take_up(mesh: &Mesh, hub: &std::sync::Arc<Hub>) -> anyhow::Result<()> {
+    let open = projection::open_workflows(mesh).await?;
+    for workflow in &open {
+        hub.deliver(workflow, Letter::TakeUp).await;
+    }
+    if !open.is_empty() {
+        tracing::info!(workflows = open.len(), "taken up");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what the person asked to see")]
+fn show(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "there may be no log yet to say it in")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("deadelus-orchestrator: {error:#}");
+}
