@@ -12,7 +12,7 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub enum MeshError {
     /// No server answered within the bound of the first connect.
     #[error(
-        "no NATS server at {url} within {waited:?}; start one with `deadelus up`, or set nats.url \
+        "cannot reach NATS at {url} within {waited:?}; start it with `deadelus up`, or set nats.url \
          (DEADELUS_NATS__URL)"
     )]
     Unreachable {
@@ -149,11 +149,25 @@ impl MeshError {
     }
 }
 
-/// The error and all its causes in one line, for logs and command lines.
+/// The error and all its causes in one line, for logs and command lines. A cause that the error
+/// above it already quotes is not repeated.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |e| e.source());
-    std::iter::once(error.to_string())
-        .chain(causes.map(ToString::to_string))
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).fold(error.to_string(), |line, cause| {
+        if line.ends_with(&cause) { line } else { format!("{line}: {cause}") }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_says_everything_once() {
+        let cause = std::io::Error::other("the door is shut");
+        let quoting = MeshError::jetstream("open: the door is shut", cause);
+        assert_eq!(chain(&quoting), "open: the door is shut");
+        let cause = std::io::Error::other("the door is shut");
+        assert_eq!(chain(&MeshError::jetstream("open", cause)), "open: the door is shut");
+    }
 }

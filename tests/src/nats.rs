@@ -140,7 +140,8 @@ fn wait_until_up(directory: &Path, child: &mut Child) -> u16 {
 fn port(directory: &Path, pid: u32) -> Option<u16> {
     let name = format!("{}_{pid}.ports", nats_binary_name());
     let text = fs::read_to_string(directory.join(name)).ok()?;
-    let after = text.split_once("nats://")?.1;
+    // `tls://` when the arguments ask for TLS.
+    let after = text.split_once("\"nats\"")?.1.split_once("://")?.1;
     let address = after.split_once('"')?.0;
     text.trim_end().ends_with('}').then_some(())?;
     address.rsplit_once(':')?.1.parse().ok()
