@@ -1,0 +1,197 @@
+//! Reads the log of one workflow: which decisions count, and where it can go on.
+//!
+//! Every reader of the same messages comes to the same answer. A decision counts if it builds on
+//! the last one that counted. Of two that build on the same one the first counts, and somebody must
+//! hear of it. A decision that builds on something the log does not hold means that an acknowledged
+//! message vanished; from there on nothing is done any more.
+
+use std::collections::BTreeSet;
+
+use deadelus_proto::{Malformed, WorkflowId, pb};
+
+use crate::{
+    command::Command,
+    event::Event,
+    workflow::{Impossible, Workflow},
+};
+
+/// The log of one workflow as far as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chain {
+    id: WorkflowId,
+    workflow: Option<Workflow>,
+    accepted: u64,
+    last: u64,
+    last_id: String,
+    ignored: BTreeSet<u64>,
+    gap: Option<Gap>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "an alarm or a gap must be told"]
+pub enum Link {
+    /// It counts.
+    Accepted,
+    /// It was read before.
+    Known,
+    /// It does not count. Raise an alarm: two owners wrote at once and the server let both.
+    Ignored(Alarm),
+    /// The log is damaged here; nothing more is dispatched before a person has looked.
+    NeedsReconcile(Gap),
+}
+
+/// Two decisions built on the same one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("decision {id} of {owner} at {sequence} builds on {builds_on}, but {counts} counts")]
+pub struct Alarm {
+    /// The decision that does not count.
+    pub id: String,
+    /// The replica that wrote it.
+    pub owner: String,
+    /// Where it stands in the stream.
+    pub sequence: u64,
+    /// What it builds on.
+    pub builds_on: u64,
+    /// The sequence of the last decision that counts.
+    pub counts: u64,
+}
+
+/// Why a log cannot be continued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Gap {
+    #[error(
+        "message {sequence} builds on {builds_on}, which the log does not hold: an acknowledged decision vanished"
+    )]
+    Vanished { sequence: u64, builds_on: u64 },
+    #[error("message {sequence} begins with event {found}, but event {expected} is next")]
+    EventNumber { sequence: u64, found: u64, expected: u64 },
+    #[error("message {sequence} is of workflow {workflow:?}")]
+    OtherWorkflow { sequence: u64, workflow: String },
+    #[error("message {sequence} cannot be read")]
+    Malformed { sequence: u64, source: Malformed },
+    #[error("message {sequence} cannot follow")]
+    Impossible { sequence: u64, source: Impossible },
+}
+
+impl Chain {
+    /// An empty log.
+    pub fn new(id: WorkflowId) -> Self {
+        let (ignored, last_id) = (BTreeSet::new(), String::new());
+        Self { id, workflow: None, accepted: 0, last: 0, last_id, ignored, gap: None }
+    }
+
+    /// Reads the next message of the workflow's subject, in the order of the stream.
+    pub fn read(&mut self, sequence: u64, decision: pb::Decision) -> Link {
+        if let Some(gap) = &self.gap {
+            return Link::NeedsReconcile(gap.clone());
+        }
+        if sequence <= self.last {
+            return Link::Known;
+        }
+        self.last = sequence;
+        if decision.builds_on < self.accepted || self.ignored.contains(&decision.builds_on) {
+            self.ignored.insert(sequence);
+            return Link::Ignored(Alarm {
+                id: decision.id,
+                owner: decision.owner,
+                sequence,
+                builds_on: decision.builds_on,
+                counts: self.accepted,
+            });
+        }
+        match self.accept(sequence, decision) {
+            Ok(()) => Link::Accepted,
+            Err(gap) => {
+                self.gap = Some(gap.clone());
+                Link::NeedsReconcile(gap)
+            }
+        }
+    }
+
+    /// The workflow after the last decision that counts.
+    pub fn workflow(&self) -> Option<&Workflow> {
+        self.workflow.as_ref()
+    }
+
+    /// Why nothing may be done any more, if so.
+    pub fn gap(&self) -> Option<&Gap> {
+        self.gap.as_ref()
+    }
+
+    /// What is still to be done; nothing when the log is damaged.
+    pub fn outstanding(&self) -> Vec<Command> {
+        match (&self.gap, &self.workflow) {
+            (None, Some(workflow)) => workflow.outstanding(),
+            (Some(_), _) | (None, None) => Vec::new(),
+        }
+    }
+
+    /// The last message read, counting or not: what a compare-and-append must expect.
+    pub fn last_sequence(&self) -> u64 {
+        self.last
+    }
+
+    /// The id of the last decision that counts; empty before the first.
+    pub fn last_id(&self) -> &str {
+        &self.last_id
+    }
+
+    /// The decision to append next. After its acknowledgement [`read`](Self::read) it back.
+    pub fn next(
+        &self,
+        id: String,
+        owner: String,
+        cause: String,
+        at_unix_ms: i64,
+        events: Vec<Event>,
+    ) -> pb::Decision {
+        pb::Decision {
+            id,
+            workflow_id: self.id.to_string(),
+            first_event_no: self.next_event_no(),
+            builds_on: self.accepted,
+            owner,
+            cause,
+            decided_unix_ms: at_unix_ms,
+            events: events.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    fn next_event_no(&self) -> u64 {
+        self.workflow.as_ref().map_or(0, Workflow::events) + 1
+    }
+
+    fn accept(&mut self, sequence: u64, decision: pb::Decision) -> Result<(), Gap> {
+        if decision.workflow_id != self.id.as_str() {
+            return Err(Gap::OtherWorkflow { sequence, workflow: decision.workflow_id });
+        }
+        if decision.builds_on != self.accepted {
+            return Err(Gap::Vanished { sequence, builds_on: decision.builds_on });
+        }
+        let (found, expected) = (decision.first_event_no, self.next_event_no());
+        if found != expected {
+            return Err(Gap::EventNumber { sequence, found, expected });
+        }
+        let events: Result<Vec<Event>, _> =
+            decision.events.into_iter().map(Event::try_from).collect();
+        let events = events.map_err(|source| Gap::Malformed { sequence, source })?;
+        let folded = self.fold(&events, decision.decided_unix_ms);
+        self.workflow = folded.map_err(|source| Gap::Impossible { sequence, source })?;
+        self.accepted = sequence;
+        self.last_id = decision.id;
+        Ok(())
+    }
+
+    fn fold(&self, events: &[Event], at: i64) -> Result<Option<Workflow>, Impossible> {
+        let mut state = self.workflow.clone();
+        for event in events {
+            match &mut state {
+                Some(workflow) => workflow.apply(event, at)?,
+                None => state = Some(Workflow::begin(self.id.clone(), event, at)?),
+            }
+        }
+        Ok(state)
+    }
+}

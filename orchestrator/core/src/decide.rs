@@ -1,0 +1,436 @@
+//! The decision: a fact from outside comes in, the events that follow from it go out.
+//!
+//! Two steps, always the same: what the fact itself means (this file), then everything that follows
+//! from the state it leads to, until nothing more follows (`follow.rs`). The first step knows what
+//! people and specialists may say; the second knows nothing of inputs at all, so recovery, undo and
+//! the happy path are one code.
+
+use std::sync::Arc;
+
+use deadelus_proto::{
+    Aftermath, Direction, Done, ErrorClass, Failure, News, Report, Sha256, TaskId, TaskKey, Undo,
+    WorkflowId,
+};
+
+use crate::{
+    command::Command,
+    event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
+    follow,
+    plan::{CheckedPlan, CheckedTask},
+    workflow::{EffectState, Impossible, Progress, TaskState, Workflow},
+};
+
+/// A fact from outside. Everything a workflow learns is one of these.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A plan is to be executed.
+    Start {
+        /// The id the workflow will have.
+        workflow: WorkflowId,
+        /// What is to be executed.
+        plan: Arc<CheckedPlan>,
+        /// The digest that the sender saw.
+        digest: Sha256,
+        /// Who sends it.
+        submitted_by: String,
+        /// W3C traceparent of the root; may be empty.
+        traceparent: String,
+    },
+    /// A specialist speaks.
+    Report(Report),
+    /// A person has looked.
+    DecideGate {
+        /// What waits.
+        gate: Gate,
+        /// What the person says.
+        approve: bool,
+        /// The digest of the plan the person saw.
+        digest: Sha256,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wants it stopped and taken back.
+    Cancel {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wants a finished workflow taken back.
+    Undo {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wants the failed undos tried again.
+    RetryStuck {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person has taken a task back by hand.
+    ResolveStuck {
+        /// Which.
+        task: TaskId,
+        /// Who.
+        by: String,
+        /// How.
+        reason: String,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// Why an input was not accepted, for the person or program that sent it. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Refusal {
+    #[error("there is no such workflow; it may have been purged")]
+    UnknownWorkflow,
+    #[error("workflow {0} exists already, with another plan; choose another id")]
+    AlreadyStarted(WorkflowId),
+    #[error("you saw plan {seen}, but this is plan {actual}; look at it again")]
+    WrongDigest { seen: Sha256, actual: Sha256 },
+    #[error("gate {0} does not wait for anybody")]
+    GateNotOpen(Gate),
+    #[error("gate {gate} has been {} by {by}", if *approved { "approved" } else { "rejected" })]
+    GateDecided { gate: Gate, approved: bool, by: String },
+    #[error("the workflow has ended: {0}")]
+    Ended(Ending),
+    #[error("the workflow has not ended; cancel it instead")]
+    NotEnded,
+    #[error("the workflow is being taken back already")]
+    BeingTakenBack,
+    #[error("no undo of this workflow has failed")]
+    NothingStuck,
+    #[error("the undo of task {0} has not failed")]
+    NotStuck(TaskId),
+    #[error("the plan has no task {0}")]
+    UnknownTask(TaskId),
+    #[error("the report is for workflow {0}")]
+    OtherWorkflow(WorkflowId),
+    #[error("{0} was never asked for")]
+    NeverAsked(TaskKey),
+    #[error("task {task} is done by {does} and cannot be taken back by {undo}")]
+    ForeignUndo { task: TaskId, does: String, undo: String },
+    #[error("an undo has no undo of its own: {0}")]
+    UndoOfUndo(TaskKey),
+    #[error("the decision contradicts itself")]
+    Impossible(#[from] Impossible),
+}
+
+/// A decision, with what the shell is to do once the log has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// When it was decided, in milliseconds since the epoch: never before the last decision.
+    pub at_unix_ms: i64,
+    /// What happened; empty when the input was no news.
+    pub events: Vec<Event>,
+    /// What was not to be done before. After a crash ask [`Workflow::outstanding`] instead.
+    pub commands: Vec<Command>,
+}
+
+/// What follows from an input. Empty when it is no news.
+///
+/// # Errors
+/// [`Refusal`] when the input is not acceptable now.
+pub fn decide(
+    workflow: Option<&Workflow>,
+    input: Input,
+    now_ms: i64,
+) -> Result<Vec<Event>, Refusal> {
+    draft(workflow, input, now_ms).map(|draft| draft.events)
+}
+
+/// [`decide`], and the state moved on.
+///
+/// # Errors
+/// [`Refusal`] when the input is not acceptable now; then the state has not changed.
+pub fn step(state: &mut Option<Workflow>, input: Input, now_ms: i64) -> Result<Step, Refusal> {
+    let before = state.as_ref().map(Workflow::outstanding).unwrap_or_default();
+    let Draft { workflow, events, at_unix_ms } = draft(state.as_ref(), input, now_ms)?;
+    let mut commands = workflow.outstanding();
+    commands.retain(|command| !before.contains(command));
+    *state = Some(workflow);
+    Ok(Step { at_unix_ms, events, commands })
+}
+
+/// A workflow as it will be, with the events that lead there.
+pub(crate) struct Draft {
+    pub(crate) workflow: Workflow,
+    pub(crate) events: Vec<Event>,
+    pub(crate) at_unix_ms: i64,
+}
+
+impl Draft {
+    pub(crate) fn push(&mut self, event: Event) -> Result<(), Impossible> {
+        self.workflow.apply(&event, self.at_unix_ms)?;
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+fn draft(workflow: Option<&Workflow>, input: Input, now_ms: i64) -> Result<Draft, Refusal> {
+    let mut draft = match (workflow, input) {
+        (None, Input::Start { workflow, plan, digest, submitted_by, traceparent }) => {
+            if *plan.digest() != digest {
+                return Err(Refusal::WrongDigest { seen: digest, actual: plan.digest().clone() });
+            }
+            let event = Event::Accepted { plan, submitted_by, traceparent };
+            let workflow = Workflow::begin(workflow, &event, now_ms)?;
+            Draft { workflow, events: vec![event], at_unix_ms: now_ms }
+        }
+        (None, _) => return Err(Refusal::UnknownWorkflow),
+        (Some(workflow), input) => {
+            let at_unix_ms = workflow.moment(now_ms);
+            let mut draft = Draft { workflow: workflow.clone(), events: vec![], at_unix_ms };
+            take(&mut draft, input)?;
+            draft
+        }
+    };
+    follow::follow(&mut draft)?;
+    Ok(draft)
+}
+
+/// What an input itself means.
+fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
+    match input {
+        Input::Start { plan, .. } => {
+            let same = *plan == **draft.workflow.plan();
+            let id = draft.workflow.id().clone();
+            if same { Ok(()) } else { Err(Refusal::AlreadyStarted(id)) }
+        }
+        Input::Report(report) => take_report(draft, report),
+        Input::DecideGate { gate, approve, digest, by, reason } => {
+            take_gate(draft, gate, approve, digest, by, reason)
+        }
+        Input::Cancel { by, reason } => take_back(draft, TakeBackCause::Cancel, by, reason),
+        Input::Undo { by, reason } => take_back(draft, TakeBackCause::Undo, by, reason),
+        Input::RetryStuck { by, reason } => {
+            let stuck = |(_, t): (_, &TaskState)| matches!(t.effect, EffectState::Stuck(_));
+            if !draft.workflow.tasks().any(stuck) {
+                return Err(Refusal::NothingStuck);
+            }
+            Ok(draft.push(Event::StuckRetried { by, reason })?)
+        }
+        Input::ResolveStuck { task, by, reason } => {
+            let found = draft.workflow.task(&task);
+            let (_, state) = found.ok_or_else(|| Refusal::UnknownTask(task.clone()))?;
+            match state.effect {
+                EffectState::Stuck(_) => {
+                    Ok(draft.push(Event::StuckResolved { task, by, reason })?)
+                }
+                EffectState::None
+                | EffectState::Stands
+                | EffectState::Undoing(_)
+                | EffectState::UndoAgain { .. }
+                | EffectState::Undone(_) => Err(Refusal::NotStuck(task)),
+            }
+        }
+        Input::Tick => Ok(take_tick(draft)?),
+    }
+}
+
+/// Attempts whose deadline has passed.
+fn take_tick(draft: &mut Draft) -> Result<(), Impossible> {
+    let mut late = Vec::new();
+    for (spec, task) in draft.workflow.tasks() {
+        for (direction, number, in_flight) in task.in_flight() {
+            if in_flight.deadline_unix_ms <= draft.at_unix_ms {
+                late.push(Attempt { task: spec.id.clone(), direction, number });
+            }
+        }
+    }
+    late.into_iter().try_for_each(|attempt| draft.push(Event::TaskTimedOut { attempt }))
+}
+
+fn take_back(
+    draft: &mut Draft,
+    cause: TakeBackCause,
+    by: String,
+    reason: String,
+) -> Result<(), Refusal> {
+    let ended = draft.workflow.ended().map(|(ending, _)| ending);
+    let order = draft.workflow.take_back().map(|order| order.cause);
+    match (cause, ended, order) {
+        (_, _, Some(before)) if before == cause => Ok(()),
+        (TakeBackCause::Cancel, None, None) | (TakeBackCause::Undo, Some(Ending::Done), None) => {
+            Ok(draft.push(Event::TakeBackOrdered { cause, by, reason })?)
+        }
+        (_, Some(ending), _) => Err(Refusal::Ended(ending)),
+        (_, None, Some(_)) => Err(Refusal::BeingTakenBack),
+        (_, None, None) => Err(Refusal::NotEnded),
+    }
+}
+
+fn take_gate(
+    draft: &mut Draft,
+    gate: Gate,
+    approve: bool,
+    digest: Sha256,
+    by: String,
+    reason: String,
+) -> Result<(), Refusal> {
+    let actual = draft.workflow.plan().digest();
+    if *actual != digest {
+        return Err(Refusal::WrongDigest { seen: digest, actual: actual.clone() });
+    }
+    if let Some((approved, who, _)) =
+        draft.workflow.gates().get(&gate).and_then(|state| state.decision.clone())
+    {
+        let same = approved == approve && who == by;
+        return if same { Ok(()) } else { Err(Refusal::GateDecided { gate, approved, by: who }) };
+    }
+    if !draft.workflow.is_open(&gate) {
+        return Err(Refusal::GateNotOpen(gate));
+    }
+    let words = if reason.is_empty() {
+        format!("rejected by {by}")
+    } else {
+        format!("rejected by {by}: {reason}")
+    };
+    let decided = Event::GateDecided { gate: gate.clone(), approved: approve, by, reason };
+    draft.push(decided)?;
+    match (approve, gate) {
+        (true, _) => {}
+        (false, Gate::Plan) => {
+            draft.push(Event::Ended { ending: Ending::Rejected, reason: words })?;
+        }
+        (false, Gate::Task(task)) => {
+            let failure = Failure::new(ErrorClass::Denied, words);
+            let attempt = Attempt { task, direction: Direction::Do, number: 1 };
+            draft.push(Event::TaskFailed { attempt, failure, told: Told::default() })?;
+        }
+    }
+    Ok(())
+}
+
+fn take_report(draft: &mut Draft, report: Report) -> Result<(), Refusal> {
+    let Report { key, instance, begun_unix_ms, reported_unix_ms, deliveries, news } = report;
+    if key.workflow != *draft.workflow.id() {
+        return Err(Refusal::OtherWorkflow(key.workflow));
+    }
+    let found = draft.workflow.task(&key.task);
+    let (spec, task) = found.ok_or_else(|| Refusal::UnknownTask(key.task.clone()))?;
+    let asked = match key.direction {
+        Direction::Do => task.attempt,
+        Direction::Undo => task.undo_attempt,
+    };
+    if !(1..=asked).contains(&key.attempt) {
+        return Err(Refusal::NeverAsked(key));
+    }
+    let told = Told { instance, begun_unix_ms, reported_unix_ms, deliveries };
+    let event = match (key.direction, news) {
+        (Direction::Do, News::UndoRecorded(undo)) => recorded(spec, task, &key, undo)?,
+        (Direction::Do, News::Done(done)) => done_event(spec, task, key, done, told),
+        (Direction::Do, News::Failed(failure)) => failed_event(spec, task, key, failure, told),
+        (Direction::Undo, News::UndoRecorded(_)) => return Err(Refusal::UndoOfUndo(key)),
+        (Direction::Undo, News::Done(done)) => undone_event(task, key, done, told),
+        (Direction::Undo, News::Failed(failure)) => undo_failed_event(task, key, failure, told),
+    };
+    Ok(event.map_or(Ok(()), |event| draft.push(event))?)
+}
+
+/// The first way back that was recorded is the true one, whichever attempt recorded it.
+fn recorded(
+    spec: &CheckedTask,
+    task: &TaskState,
+    key: &TaskKey,
+    undo: Undo,
+) -> Result<Option<Event>, Refusal> {
+    if undo.capability.specialist() != spec.does.specialist() {
+        let (does, undo) = (spec.does.to_string(), undo.capability.to_string());
+        return Err(Refusal::ForeignUndo { task: spec.id.clone(), does, undo });
+    }
+    let news = task.undo.is_none() && spec.effect.changes();
+    Ok(news.then(|| Event::UndoRecorded { task: key.task.clone(), attempt: key.attempt, undo }))
+}
+
+/// While nothing is decided, any attempt's success is the task's; afterwards it is a late effect.
+fn done_event(
+    spec: &CheckedTask,
+    task: &TaskState,
+    key: TaskKey,
+    done: Done,
+    told: Told,
+) -> Option<Event> {
+    match task.progress {
+        Progress::Doing(_) | Progress::Again { .. } => {
+            Some(Event::TaskDone { attempt: attempt(key), done: Arc::new(done), told })
+        }
+        Progress::Done(_) | Progress::Failed(_) => {
+            let news = !task.has_landed(key.attempt);
+            if news { late_effect(spec, task, key) } else { None }
+        }
+        Progress::Waiting | Progress::Skipped(_) => None,
+    }
+}
+
+fn failed_event(
+    spec: &CheckedTask,
+    task: &TaskState,
+    key: TaskKey,
+    failure: Failure,
+    told: Told,
+) -> Option<Event> {
+    match task.progress {
+        Progress::Doing(_) if key.attempt == task.attempt => {
+            Some(Event::TaskFailed { attempt: attempt(key), failure, told })
+        }
+        Progress::Failed(_) => {
+            let left = match failure.aftermath {
+                Aftermath::Unknown | Aftermath::Partial => true,
+                Aftermath::Untouched | Aftermath::TakenBack => false,
+            };
+            let news = !task.has_failed(key.attempt) && !task.has_landed(key.attempt);
+            if left && news { late_effect(spec, task, key) } else { None }
+        }
+        Progress::Waiting
+        | Progress::Doing(_)
+        | Progress::Again { .. }
+        | Progress::Done(_)
+        | Progress::Skipped(_) => None,
+    }
+}
+
+/// News only where the state does not already assume that the effect stands untouched.
+fn late_effect(spec: &CheckedTask, task: &TaskState, key: TaskKey) -> Option<Event> {
+    let assumed = task.effect == EffectState::Stands;
+    let late = Event::LateEffect { task: key.task, attempt: key.attempt };
+    (spec.effect.changes() && !assumed).then_some(late)
+}
+
+fn undone_event(task: &TaskState, key: TaskKey, done: Done, told: Told) -> Option<Event> {
+    match task.effect {
+        EffectState::Undoing(_) | EffectState::UndoAgain { .. } | EffectState::Stuck(_)
+            if task.undo_counts(key.attempt) =>
+        {
+            Some(Event::TaskDone { attempt: attempt(key), done: Arc::new(done), told })
+        }
+        EffectState::None
+        | EffectState::Stands
+        | EffectState::Undoing(_)
+        | EffectState::UndoAgain { .. }
+        | EffectState::Undone(_)
+        | EffectState::Stuck(_) => None,
+    }
+}
+
+fn undo_failed_event(
+    task: &TaskState,
+    key: TaskKey,
+    failure: Failure,
+    told: Told,
+) -> Option<Event> {
+    let current =
+        matches!(task.effect, EffectState::Undoing(_)) && key.attempt == task.undo_attempt;
+    current.then(|| Event::TaskFailed { attempt: attempt(key), failure, told })
+}
+
+fn attempt(key: TaskKey) -> Attempt {
+    Attempt { task: key.task, direction: key.direction, number: key.attempt }
+}

@@ -1,0 +1,79 @@
+//! From text to a [`Plan`]: the shape, judged by the schema that editors use too.
+
+use std::sync::LazyLock;
+
+use deadelus_proto::limits::PLAN_MAX_BYTES;
+use jsonschema::Validator;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{FORMAT, Plan, Problems, tree};
+
+impl Plan {
+    /// Reads a plan file; JSON when it begins with a brace, YAML otherwise.
+    ///
+    /// # Errors
+    /// Every way in which the text has not the shape of a plan.
+    pub fn read(text: &str) -> Result<Self, Problems> {
+        if text.len() > PLAN_MAX_BYTES {
+            let size = text.len();
+            return Err(Problems::one("", format!("{size} bytes; at most {PLAN_MAX_BYTES}")));
+        }
+        let is_json = text.trim_start().starts_with('{');
+        let tree = if is_json { tree::json(text) } else { tree::yaml(text) };
+        Self::from_tree(tree.map_err(|e| Problems::one("", e))?)
+    }
+
+    /// Reads a plan that is already a JSON value.
+    ///
+    /// # Errors
+    /// Every way in which the value has not the shape of a plan.
+    pub fn from_tree(tree: Value) -> Result<Self, Problems> {
+        match tree.get("deadelus").and_then(Value::as_u64) {
+            Some(v) if v == u64::from(FORMAT) => {}
+            Some(v) => {
+                let what = format!("plan format {v} is not known here; this is format {FORMAT}");
+                return Err(Problems::one("deadelus", what));
+            }
+            None => {
+                let what = format!("is missing; a plan begins with \"deadelus: {FORMAT}\"");
+                return Err(Problems::one("deadelus", what));
+            }
+        }
+        let mut problems = Problems::default();
+        if let Some(validator) = SHAPE.as_ref() {
+            for error in validator.iter_errors(&tree) {
+                let what = crate::cut(&error.to_string(), 400);
+                problems.add(place(error.instance_path().as_str()), what);
+            }
+        }
+        problems.or(())?;
+        Self::deserialize(tree).map_err(|e| Problems::one("", e))
+    }
+}
+
+/// The JSON Schema of the plan format, as `plan.schema.json` holds it.
+pub fn schema() -> Value {
+    schemars::schema_for!(Plan).to_value()
+}
+
+/// None only if our own schema were no schema, which a test rules out.
+static SHAPE: LazyLock<Option<Validator>> =
+    LazyLock::new(|| jsonschema::validator_for(&schema()).ok());
+
+/// `/tasks/measure0/needs/1` as `tasks.measure0.needs[1]`.
+pub(crate) fn place(pointer: &str) -> String {
+    let mut place = String::new();
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        if !place.is_empty() && token.bytes().all(|b| b.is_ascii_digit()) {
+            place.push_str(&format!("[{token}]"));
+        } else {
+            if !place.is_empty() {
+                place.push('.');
+            }
+            place.push_str(&token);
+        }
+    }
+    place
+}

@@ -1,0 +1,107 @@
+//! Reads YAML and JSON into one kind of tree, within bounds and without duplicate keys.
+//!
+//! Both parsers would let the last of two equal keys win, and YAML's aliases let a few lines stand
+//! for gigabytes. Here a second key is an error and every value is counted as it is made.
+
+use std::{cell::Cell, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::limits::{PLAN_DEPTH_MAX, PLAN_VALUES_MAX};
+
+/// The tree of a JSON text.
+pub(crate) fn json(text: &str) -> Result<Value, String> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let left = Cell::new(PLAN_VALUES_MAX);
+    let value = Tree { left: &left, depth: 0 }.deserialize(&mut reader);
+    value.and_then(|v| reader.end().map(|()| v)).map_err(|e| e.to_string())
+}
+
+/// The tree of a YAML text.
+pub(crate) fn yaml(text: &str) -> Result<Value, String> {
+    let left = Cell::new(PLAN_VALUES_MAX);
+    Tree { left: &left, depth: 0 }
+        .deserialize(serde_yaml_ng::Deserializer::from_str(text))
+        .map_err(|e| e.to_string())
+}
+
+#[derive(Clone, Copy)]
+struct Tree<'a> {
+    left: &'a Cell<usize>,
+    depth: usize,
+}
+
+impl Tree<'_> {
+    fn below<E: Error>(self) -> Result<Self, E> {
+        if self.depth == PLAN_DEPTH_MAX {
+            return Err(E::custom(format!("nested deeper than {PLAN_DEPTH_MAX} levels")));
+        }
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        let left = self.left.get().checked_sub(1);
+        let too_many = || D::Error::custom(format!("more than {PLAN_VALUES_MAX} values"));
+        self.left.set(left.ok_or_else(too_many)?);
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plain value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Value, E> {
+        Number::from_f64(v).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let below = self.below()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(below)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let below = self.below()?;
+        let mut object = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if object.contains_key(&key) {
+                let key = crate::shown(&key);
+                return Err(A::Error::custom(format!("the key {key:?} stands here twice")));
+            }
+            object.insert(key, map.next_value_seed(below)?);
+        }
+        Ok(Value::Object(object))
+    }
+}

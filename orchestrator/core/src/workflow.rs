@@ -1,0 +1,329 @@
+//! The state of a workflow: the fold of its events, and what can be read from it.
+//!
+//! Nothing here decides; [`decide`](crate::decide()) does. Nothing here is stored but what the
+//! events said: who is ready, who holds a lock, what is to be undone is derived every time.
+
+mod apply;
+mod assignment;
+mod back;
+mod task;
+mod why;
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use deadelus_proto::{Direction, TaskId, TaskKey, WorkflowId, pb};
+
+use crate::{
+    command::Command,
+    event::{Attempt, Ending, Gate, TakeBackCause},
+    plan::{Approval, CheckedPlan, CheckedScope, CheckedTask, OnFailure},
+};
+
+pub use apply::Impossible;
+pub use assignment::NotInFlight;
+pub use back::Residue;
+pub use task::{EffectState, InFlight, Progress, TaskState, TaskStatus};
+pub use why::Wait;
+
+/// One execution of one plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workflow {
+    id: WorkflowId,
+    plan: Arc<CheckedPlan>,
+    submitted_by: String,
+    traceparent: String,
+    accepted_unix_ms: i64,
+    tasks: Vec<TaskState>,
+    scopes: Vec<ScopeState>,
+    gates: BTreeMap<Gate, GateState>,
+    order: Option<TakeBack>,
+    ended: Option<(Ending, String)>,
+    last_unix_ms: i64,
+    events: u64,
+}
+
+/// The order to take a whole workflow back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakeBack {
+    /// Why it came to this.
+    pub cause: TakeBackCause,
+    /// Who ordered it; empty after a failure.
+    pub by: String,
+    /// In words.
+    pub reason: String,
+}
+
+/// What is known of a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateState {
+    /// Why a person must look.
+    pub reason: String,
+    /// Since when it waits, in milliseconds since the epoch.
+    pub since_unix_ms: i64,
+    /// What a person said: approved, by whom, why.
+    pub decision: Option<(bool, String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ScopeState {
+    Open,
+    Closing,
+    Closed,
+}
+
+/// Where a workflow stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Waits for a person to approve the plan.
+    Approval,
+    /// Goes forward.
+    Running,
+    /// Is being taken back.
+    TakingBack,
+    /// An undo failed; a person is needed.
+    Stuck,
+    /// Is over.
+    Ended(Ending),
+}
+
+/// What a worker is told about a task it has in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Continue,
+    /// Stop, take back what was done, report.
+    Cancel,
+    /// Nobody waits for this attempt any more.
+    Stale,
+}
+
+impl Workflow {
+    /// Its id.
+    pub fn id(&self) -> &WorkflowId {
+        &self.id
+    }
+
+    /// The plan it executes.
+    pub fn plan(&self) -> &Arc<CheckedPlan> {
+        &self.plan
+    }
+
+    /// Who started it.
+    pub fn submitted_by(&self) -> &str {
+        &self.submitted_by
+    }
+
+    /// W3C traceparent of its root; may be empty.
+    pub fn traceparent(&self) -> &str {
+        &self.traceparent
+    }
+
+    /// When it was accepted, in milliseconds since the epoch.
+    pub fn accepted_unix_ms(&self) -> i64 {
+        self.accepted_unix_ms
+    }
+
+    /// When its last event was decided, in milliseconds since the epoch.
+    pub fn last_unix_ms(&self) -> i64 {
+        self.last_unix_ms
+    }
+
+    /// How many events it is the fold of.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        if let Some((ending, _)) = &self.ended {
+            Status::Ended(*ending)
+        } else if self.tasks.iter().any(|t| matches!(t.effect, EffectState::Stuck(_))) {
+            Status::Stuck
+        } else if self.order.is_some() {
+            Status::TakingBack
+        } else if self.awaits_approval() {
+            Status::Approval
+        } else {
+            Status::Running
+        }
+    }
+
+    /// How it ended, and why in words.
+    pub fn ended(&self) -> Option<(Ending, &str)> {
+        self.ended.as_ref().map(|(ending, reason)| (*ending, reason.as_str()))
+    }
+
+    /// The order to take it back, once there is one.
+    pub fn take_back(&self) -> Option<&TakeBack> {
+        self.order.as_ref()
+    }
+
+    /// Every task with its state, in the plan's order.
+    pub fn tasks(&self) -> impl Iterator<Item = (&CheckedTask, &TaskState)> {
+        self.plan.tasks().iter().zip(&self.tasks)
+    }
+
+    /// One task with its state.
+    pub fn task(&self, id: &TaskId) -> Option<(&CheckedTask, &TaskState)> {
+        let at = self.plan.position(id)?;
+        self.plan.tasks().get(at).zip(self.tasks.get(at))
+    }
+
+    /// Every gate that was ever opened.
+    pub fn gates(&self) -> &BTreeMap<Gate, GateState> {
+        &self.gates
+    }
+
+    /// The gates that wait for a person now.
+    pub fn open_gates(&self) -> impl Iterator<Item = (&Gate, &GateState)> {
+        self.gates.iter().filter(|(gate, _)| self.is_open(gate))
+    }
+
+    /// Everything that is still to be done, whether or not it was said before: a task for every
+    /// request nobody has answered, and the earliest moment at which time alone changes something.
+    pub fn outstanding(&self) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let mut wake: Option<i64> = None;
+        for (spec, task) in self.tasks() {
+            for (direction, number, in_flight) in task.in_flight() {
+                let attempt = Attempt { task: spec.id.clone(), direction, number };
+                commands.push(Command::Dispatch(self.key(attempt)));
+                wake = earlier(wake, in_flight.deadline_unix_ms);
+            }
+            for not_before in task.retries() {
+                wake = earlier(wake, not_before);
+            }
+        }
+        commands.extend(wake.map(Command::WakeAt));
+        commands
+    }
+
+    /// What a worker that has this attempt in hand is to do.
+    pub fn verdict(&self, key: &TaskKey) -> Verdict {
+        let Some(at) = self.plan.position(&key.task) else { return Verdict::Stale };
+        let current = self.tasks[at]
+            .in_flight()
+            .any(|(direction, number, _)| direction == key.direction && number == key.attempt);
+        if !current || key.workflow != self.id {
+            Verdict::Stale
+        } else if key.direction == Direction::Do && (self.order.is_some() || self.closing(at)) {
+            Verdict::Cancel
+        } else {
+            Verdict::Continue
+        }
+    }
+
+    /// The name under which an attempt travels.
+    pub fn key(&self, attempt: Attempt) -> TaskKey {
+        let Attempt { task, direction, number } = attempt;
+        TaskKey { workflow: self.id.clone(), task, direction, attempt: number }
+    }
+
+    /// The moment of a decision taken now: clocks of replicas differ, the log's time never runs
+    /// backwards.
+    pub fn moment(&self, now_ms: i64) -> i64 {
+        now_ms.max(self.last_unix_ms)
+    }
+
+    pub(crate) fn at(&self, at: usize) -> (&CheckedTask, &TaskState) {
+        (&self.plan.tasks()[at], &self.tasks[at])
+    }
+
+    /// Scopes that have failed and are not yet taken back.
+    pub(crate) fn closing_scopes(&self) -> Vec<usize> {
+        let scopes = self.scopes.iter().enumerate();
+        scopes.filter(|(_, s)| **s == ScopeState::Closing).map(|(at, _)| at).collect()
+    }
+
+    pub(crate) fn awaits_approval(&self) -> bool {
+        self.plan.plan().approval == Approval::Required
+            && self.gates.get(&Gate::Plan).is_none_or(|g| g.decision.is_none())
+    }
+
+    pub(crate) fn is_open(&self, gate: &Gate) -> bool {
+        let undecided = self.gates.get(gate).is_some_and(|g| g.decision.is_none());
+        let waits = match gate {
+            Gate::Plan => true,
+            Gate::Task(id) => {
+                let at = self.plan.position(id);
+                at.is_some_and(|at| {
+                    !self.closing(at) && self.tasks[at].progress == Progress::Waiting
+                })
+            }
+        };
+        undecided && waits && self.order.is_none() && self.ended.is_none()
+    }
+
+    /// Whether the task's scope has failed.
+    pub(crate) fn closing(&self, at: usize) -> bool {
+        self.scope_state(at).is_some_and(|s| s != ScopeState::Open)
+    }
+
+    fn scope_state(&self, at: usize) -> Option<ScopeState> {
+        self.plan.tasks()[at].scope.map(|scope| self.scopes[scope])
+    }
+
+    /// Per scope: whether nothing of it can change any more, as those outside see it.
+    pub(crate) fn scopes_over(&self) -> Vec<bool> {
+        let settled =
+            |scope: &CheckedScope| scope.tasks.iter().all(|t| self.tasks[*t].is_settled());
+        let states = self.plan.scopes().iter().zip(&self.scopes);
+        let over = states.map(|(scope, state)| match state {
+            ScopeState::Closed => true,
+            ScopeState::Closing => false,
+            ScopeState::Open => settled(scope),
+        });
+        over.collect()
+    }
+
+    /// Whether everything a task stands on has settled for good.
+    pub(crate) fn ground_is_firm(&self, at: usize, scopes_over: &[bool]) -> bool {
+        let own = self.plan.tasks()[at].scope;
+        self.plan.tasks()[at].needs.iter().all(|need| {
+            let scope = self.plan.tasks()[*need].scope.filter(|s| Some(*s) != own);
+            let whole = scope.filter(|s| self.plan.scopes()[*s].on_failure == OnFailure::Continue);
+            self.tasks[*need].is_settled() && whole.is_none_or(|scope| scopes_over[scope])
+        })
+    }
+
+    /// Whether a task is done and stays so: what its scope takes back does not count.
+    pub(crate) fn is_done(&self, at: usize) -> bool {
+        let taken_back = self.closing(at) && self.plan.tasks()[at].effect.changes();
+        matches!(self.tasks[at].progress, Progress::Done(_)) && !taken_back
+    }
+
+    /// Every lock that is held, with the position of its holder.
+    pub(crate) fn held_locks(&self) -> BTreeMap<&str, usize> {
+        let tasks = self.plan.tasks().iter().zip(&self.tasks).enumerate();
+        let holders = tasks.filter(|(_, (_, task))| task.holds_locks());
+        holders
+            .flat_map(|(at, (spec, _))| spec.locks.iter().map(move |l| (l.as_str(), at)))
+            .collect()
+    }
+}
+
+fn earlier(a: Option<i64>, b: i64) -> Option<i64> {
+    Some(a.map_or(b, |a| a.min(b)))
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Approval => "awaits approval",
+            Self::Running => "running",
+            Self::TakingBack => "taking back",
+            Self::Stuck => "stuck",
+            Self::Ended(ending) => ending.as_str(),
+        })
+    }
+}
+
+impl From<Verdict> for pb::Verdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Continue => Self::Continue,
+            Verdict::Cancel => Self::Cancel,
+            Verdict::Stale => Self::Stale,
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The fold: every legal move of a workflow, every other an error with a name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use deadelus_proto::{Aftermath, Direction, Done, Effect, ErrorClass, Failure, TaskId, WorkflowId};
+
+use super::{
+    EffectState, GateState, InFlight, Progress, ScopeState, TakeBack, TaskState, Workflow,
+};
+use crate::{
+    event::{Attempt, Event, Gate, Told},
+    plan::CheckedTask,
+};
+
+/// An event that cannot follow on this state. The log is damaged or the decider has a bug; either
+/// way nothing more may be done before a person has looked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{event} cannot follow: {why}")]
+pub struct Impossible {
+    /// The event, by name, with its task or scope.
+    pub event: String,
+    /// What stands against it.
+    pub why: String,
+}
+
+impl Impossible {
+    fn new(event: impl ToString, why: impl ToString) -> Self {
+        Self { event: event.to_string(), why: why.to_string() }
+    }
+}
+
+impl Workflow {
+    /// The workflow that an `Accepted` event begins.
+    ///
+    /// # Errors
+    /// Every other event.
+    pub fn begin(id: WorkflowId, event: &Event, at_unix_ms: i64) -> Result<Self, Impossible> {
+        let Event::Accepted { plan, submitted_by, traceparent } = event else {
+            return Err(Impossible::new(format!("{event:?}"), "nothing was accepted before"));
+        };
+        Ok(Self {
+            id,
+            tasks: vec![TaskState::default(); plan.tasks().len()],
+            scopes: vec![ScopeState::Open; plan.scopes().len()],
+            plan: Arc::clone(plan),
+            submitted_by: submitted_by.clone(),
+            traceparent: traceparent.clone(),
+            accepted_unix_ms: at_unix_ms,
+            gates: BTreeMap::new(),
+            order: None,
+            ended: None,
+            last_unix_ms: at_unix_ms,
+            events: 1,
+        })
+    }
+
+    /// Folds one event in. The state is unchanged when it is impossible.
+    ///
+    /// # Errors
+    /// [`Impossible`] with the reason.
+    pub fn apply(&mut self, event: &Event, at_unix_ms: i64) -> Result<(), Impossible> {
+        let at = self.moment(at_unix_ms);
+        match event {
+            Event::Accepted { .. } => return Err(Impossible::new("Accepted", "it has begun")),
+            Event::GateOpened { gate, reason } => self.gate_opened(gate, reason, at)?,
+            Event::GateDecided { gate, approved, by, reason } => {
+                self.gate_decided(gate, (*approved, by.clone(), reason.clone()))?;
+            }
+            Event::TaskRequested { attempt, deadline_unix_ms } => {
+                let deadline_unix_ms = *deadline_unix_ms;
+                let in_flight = InFlight { since_unix_ms: at, deadline_unix_ms };
+                self.moved("TaskRequested", &attempt.task, |t, _| t.requested(attempt, in_flight))?;
+            }
+            Event::UndoRecorded { task, attempt, undo } => {
+                let reopens =
+                    self.moved("UndoRecorded", task, |t, _| t.recorded(*attempt, undo))?;
+                self.reopen(reopens);
+            }
+            Event::TaskDone { attempt, done, told } => {
+                self.moved("TaskDone", &attempt.task, |t, spec| {
+                    t.done_by(attempt, done, told, spec)
+                })?;
+            }
+            Event::TaskFailed { attempt, failure, told } => {
+                self.moved("TaskFailed", &attempt.task, |t, spec| {
+                    t.failed_by(attempt, failure, told, spec)
+                })?;
+            }
+            Event::TaskTimedOut { attempt } => {
+                self.moved("TaskTimedOut", &attempt.task, |t, spec| t.timed_out(attempt, spec))?;
+            }
+            Event::RetryScheduled { attempt, not_before_unix_ms } => {
+                let not_before = *not_before_unix_ms;
+                self.moved("RetryScheduled", &attempt.task, |t, _| t.retry(attempt, not_before))?;
+            }
+            Event::TaskSkipped { task, reason } => {
+                self.moved("TaskSkipped", task, |t, _| t.skipped(reason))?;
+            }
+            Event::ScopeClosing { scope, .. } => {
+                let at = self.move_scope(scope, ScopeState::Open, ScopeState::Closing)?;
+                let plan = Arc::clone(&self.plan);
+                plan.scopes()[at].tasks.iter().for_each(|t| self.tasks[*t].call_off_retry());
+            }
+            Event::ScopeClosed { scope } => {
+                self.move_scope(scope, ScopeState::Closing, ScopeState::Closed)?;
+            }
+            Event::TakeBackOrdered { cause, by, reason } => {
+                let (by, reason) = (by.clone(), reason.clone());
+                self.take_back_ordered(TakeBack { cause: *cause, by, reason })?;
+            }
+            Event::LateEffect { task, attempt } => {
+                self.moved("LateEffect", task, |t, _| t.late_effect(*attempt))?;
+                self.reopen(true);
+            }
+            Event::StuckRetried { .. } => self.tasks.iter_mut().for_each(TaskState::retry_undo),
+            Event::StuckResolved { task, by, reason } => {
+                self.moved("StuckResolved", task, |t, _| t.resolved(by, reason))?;
+            }
+            Event::Ended { ending, reason } => {
+                if self.ended.is_some() {
+                    return Err(Impossible::new("Ended", "it has ended"));
+                }
+                self.ended = Some((*ending, reason.clone()));
+            }
+        }
+        self.last_unix_ms = at;
+        self.events += 1;
+        Ok(())
+    }
+
+    fn gate_opened(&mut self, gate: &Gate, reason: &str, at: i64) -> Result<(), Impossible> {
+        if let Gate::Task(id) = gate
+            && self.plan.position(id).is_none()
+        {
+            return Err(Impossible::new(format!("GateOpened {gate}"), "no such task"));
+        }
+        if self.gates.contains_key(gate) {
+            return Err(Impossible::new(format!("GateOpened {gate}"), "it was opened before"));
+        }
+        let state = GateState { reason: reason.to_owned(), since_unix_ms: at, decision: None };
+        self.gates.insert(gate.clone(), state);
+        Ok(())
+    }
+
+    fn gate_decided(
+        &mut self,
+        gate: &Gate,
+        decision: (bool, String, String),
+    ) -> Result<(), Impossible> {
+        match self.gates.get_mut(gate) {
+            Some(state) if state.decision.is_none() => {
+                state.decision = Some(decision);
+                Ok(())
+            }
+            Some(_) => Err(Impossible::new(format!("GateDecided {gate}"), "it is decided")),
+            None => Err(Impossible::new(format!("GateDecided {gate}"), "it was never opened")),
+        }
+    }
+
+    fn take_back_ordered(&mut self, order: TakeBack) -> Result<(), Impossible> {
+        if self.order.is_some() {
+            return Err(Impossible::new("TakeBackOrdered", "it is being taken back"));
+        }
+        self.order = Some(order);
+        self.ended = None;
+        self.tasks.iter_mut().for_each(TaskState::call_off_retry);
+        Ok(())
+    }
+
+    fn move_scope(
+        &mut self,
+        scope: &str,
+        from: ScopeState,
+        to: ScopeState,
+    ) -> Result<usize, Impossible> {
+        let event = || format!("scope {scope:?} to {to:?}");
+        let at = self.plan.scopes().iter().position(|s| s.id == scope);
+        let at = at.ok_or_else(|| Impossible::new(event(), "no such scope"))?;
+        if self.scopes[at] != from {
+            return Err(Impossible::new(event(), format!("it is {:?}", self.scopes[at])));
+        }
+        self.scopes[at] = to;
+        Ok(at)
+    }
+
+    fn moved<T>(
+        &mut self,
+        event: &str,
+        id: &TaskId,
+        step: impl FnOnce(&mut TaskState, &CheckedTask) -> Option<T>,
+    ) -> Result<T, Impossible> {
+        let event = format!("{event} of {id}");
+        let at = self.plan.position(id).ok_or_else(|| Impossible::new(&event, "no such task"))?;
+        let task = &mut self.tasks[at];
+        let was = (task.status(), task.attempt, task.undo_attempt);
+        step(task, &self.plan.tasks()[at]).ok_or_else(|| {
+            let (status, attempt, undo) = was;
+            let why = format!("it is {status}, attempt {attempt}, undo attempt {undo}");
+            Impossible::new(&event, why)
+        })
+    }
+
+    /// Something took effect after the end: what follows from it is still to be done.
+    fn reopen(&mut self, reopens: bool) {
+        if reopens {
+            self.ended = None;
+        }
+    }
+}
+
+/// The moves of one task. `None`: not from here; then nothing has changed.
+impl TaskState {
+    fn requested(&mut self, attempt: &Attempt, in_flight: InFlight) -> Option<()> {
+        match (attempt.direction, &self.progress, &self.effect) {
+            (Direction::Do, Progress::Waiting | Progress::Again { .. }, _)
+                if attempt.number == self.attempt + 1 =>
+            {
+                self.attempt = attempt.number;
+                self.progress = Progress::Doing(in_flight);
+                Some(())
+            }
+            (Direction::Undo, _, EffectState::Stands | EffectState::UndoAgain { .. })
+                if attempt.number == self.undo_attempt + 1 =>
+            {
+                self.undo_attempt = attempt.number;
+                self.effect = EffectState::Undoing(in_flight);
+                Some(())
+            }
+            (Direction::Do | Direction::Undo, _, _) => None,
+        }
+    }
+
+    /// `Some(true)` when the effect must now be assumed although the task was given up.
+    fn recorded(&mut self, attempt: u32, undo: &deadelus_proto::Undo) -> Option<bool> {
+        if self.undo.is_some() || !(1..=self.attempt).contains(&attempt) {
+            return None;
+        }
+        self.undo = Some(undo.clone());
+        let current = self.is_doing() && attempt == self.attempt;
+        let assumed = !current && self.effect == EffectState::None && self.done().is_none();
+        if assumed {
+            self.effect = EffectState::Stands;
+        }
+        Some(assumed)
+    }
+
+    fn done_by(
+        &mut self,
+        attempt: &Attempt,
+        done: &Arc<Done>,
+        told: &Told,
+        spec: &CheckedTask,
+    ) -> Option<()> {
+        match (attempt.direction, &self.progress, &self.effect) {
+            (Direction::Do, Progress::Doing(_) | Progress::Again { .. }, _)
+                if (1..=self.attempt).contains(&attempt.number) =>
+            {
+                self.progress = Progress::Done(Arc::clone(done));
+                self.told = told.clone();
+                self.landed.insert(attempt.number);
+                if spec.effect.changes() {
+                    self.effect = EffectState::Stands;
+                }
+                Some(())
+            }
+            (
+                Direction::Undo,
+                _,
+                EffectState::Undoing(_) | EffectState::UndoAgain { .. } | EffectState::Stuck(_),
+            ) if self.undo_counts(attempt.number) => {
+                let known = self.undo.iter().flat_map(|u| &u.residue);
+                let mut residue: Vec<String> = done.residue.iter().chain(known).cloned().collect();
+                residue.sort();
+                residue.dedup();
+                self.effect = EffectState::Undone(residue);
+                Some(())
+            }
+            (Direction::Do | Direction::Undo, _, _) => None,
+        }
+    }
+
+    fn failed_by(
+        &mut self,
+        attempt: &Attempt,
+        failure: &Failure,
+        told: &Told,
+        spec: &CheckedTask,
+    ) -> Option<()> {
+        let number = attempt.number;
+        match (attempt.direction, &self.progress, &self.effect) {
+            (Direction::Do, Progress::Doing(_), _) if number == self.attempt => {
+                self.failed.insert(number);
+                self.told = told.clone();
+                self.give_up(failure.clone(), spec);
+                Some(())
+            }
+            // Never asked: its inputs could not be resolved, or a person said no.
+            (Direction::Do, Progress::Waiting, _) if number == self.attempt + 1 => {
+                self.told = told.clone();
+                self.progress = Progress::Failed(failure.clone());
+                Some(())
+            }
+            (Direction::Undo, _, EffectState::Undoing(_)) if number == self.undo_attempt => {
+                self.effect = EffectState::Stuck(failure.clone());
+                Some(())
+            }
+            // Never asked: there is no way back that could be asked for.
+            (Direction::Undo, _, EffectState::Stands) if number == self.undo_attempt + 1 => {
+                self.effect = EffectState::Stuck(failure.clone());
+                Some(())
+            }
+            (Direction::Do | Direction::Undo, _, _) => None,
+        }
+    }
+
+    fn timed_out(&mut self, attempt: &Attempt, spec: &CheckedTask) -> Option<()> {
+        let failure = Failure::new(ErrorClass::UnknownOutcome, "nobody answered by the deadline");
+        match (attempt.direction, &self.progress, &self.effect) {
+            (Direction::Do, Progress::Doing(_), _) if attempt.number == self.attempt => {
+                self.give_up(failure, spec);
+                Some(())
+            }
+            (Direction::Undo, _, EffectState::Undoing(_))
+                if attempt.number == self.undo_attempt =>
+            {
+                self.effect = EffectState::Stuck(failure);
+                Some(())
+            }
+            (Direction::Do | Direction::Undo, _, _) => None,
+        }
+    }
+
+    /// A failed attempt may have left something behind. No effect begins before its way back is
+    /// recorded, so where nothing is recorded and nothing partial is reported, nothing stands.
+    fn give_up(&mut self, failure: Failure, spec: &CheckedTask) {
+        let recorded = self.undo.is_some() || spec.effect == Effect::Pivot;
+        match failure.aftermath {
+            Aftermath::Partial if spec.effect.changes() => self.effect = EffectState::Stands,
+            Aftermath::Unknown if recorded => self.effect = EffectState::Stands,
+            Aftermath::TakenBack => self.effect = EffectState::None,
+            Aftermath::Partial | Aftermath::Unknown | Aftermath::Untouched => {}
+        }
+        self.progress = Progress::Failed(failure);
+    }
+
+    fn retry(&mut self, attempt: &Attempt, not_before_unix_ms: i64) -> Option<()> {
+        match (attempt.direction, &self.progress, &self.effect) {
+            (Direction::Do, Progress::Failed(failure), _) if attempt.number == self.attempt + 1 => {
+                let failure = failure.clone();
+                self.progress = Progress::Again { failure, not_before_unix_ms };
+                Some(())
+            }
+            (Direction::Undo, _, EffectState::Stuck(failure))
+                if attempt.number == self.undo_attempt + 1 =>
+            {
+                let failure = failure.clone();
+                self.effect = EffectState::UndoAgain { failure, not_before_unix_ms };
+                Some(())
+            }
+            (Direction::Do | Direction::Undo, _, _) => None,
+        }
+    }
+
+    fn skipped(&mut self, reason: &str) -> Option<()> {
+        if self.progress != Progress::Waiting {
+            return None;
+        }
+        self.progress = Progress::Skipped(reason.to_owned());
+        Some(())
+    }
+
+    /// The effect is new: undos asked for before do not count against it.
+    fn late_effect(&mut self, attempt: u32) -> Option<()> {
+        if !self.is_settled() || !(1..=self.attempt).contains(&attempt) {
+            return None;
+        }
+        self.landed.insert(attempt);
+        self.undo_from = self.undo_attempt + 1;
+        if !matches!(self.effect, EffectState::Stuck(_)) {
+            self.effect = EffectState::Stands;
+        }
+        Some(())
+    }
+
+    fn retry_undo(&mut self) {
+        if matches!(self.effect, EffectState::Stuck(_)) {
+            self.effect = EffectState::Stands;
+            self.undo_from = self.undo_attempt + 1;
+        }
+    }
+
+    fn resolved(&mut self, by: &str, reason: &str) -> Option<()> {
+        if !matches!(self.effect, EffectState::Stuck(_)) {
+            return None;
+        }
+        self.effect = EffectState::Undone(vec![format!("taken back by hand by {by}: {reason}")]);
+        Some(())
+    }
+
+    /// Nothing of the scope or the workflow starts any more.
+    fn call_off_retry(&mut self) {
+        if let Progress::Again { failure, .. } = &self.progress {
+            self.progress = Progress::Failed(failure.clone());
+        }
+    }
+}

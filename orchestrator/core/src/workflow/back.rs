@@ -1,0 +1,67 @@
+//! What is to be taken back, and in which order. The order falls out of the graph: undoable is
+//! what nothing stands on any more.
+
+use deadelus_proto::{Effect, TaskId};
+
+use super::{EffectState, TaskState, Workflow};
+
+/// Something that taking back did not, or could not, remove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Residue {
+    /// Of which task.
+    pub task: TaskId,
+    /// What is left, in a sentence.
+    pub what: String,
+}
+
+impl Workflow {
+    /// Everything that taking back left behind.
+    pub fn residue(&self) -> Vec<Residue> {
+        let mut list = Vec::new();
+        for (at, (spec, task)) in self.tasks().enumerate() {
+            let mut add = |what| list.push(Residue { task: spec.id.clone(), what });
+            if let EffectState::Undone(residue) = &task.effect {
+                residue.iter().cloned().for_each(&mut add);
+            }
+            if spec.effect == Effect::Pivot && task.stands() && self.must_go(at) {
+                add(format!("no way back: {}", spec.does));
+            }
+        }
+        list
+    }
+
+    /// Whether the task's effect is to be taken back and still stands.
+    pub(crate) fn owes_undo(&self, at: usize) -> bool {
+        let pivot = self.plan.tasks()[at].effect == Effect::Pivot;
+        self.must_go(at) && self.tasks[at].stands() && !pivot
+    }
+
+    /// What may be taken back next, in the reverse of the plan's order: everything in the affected
+    /// part has settled, and nothing that stands on it is still to be taken back itself.
+    pub(crate) fn undoable(&self) -> Vec<usize> {
+        let mut carries = vec![false; self.tasks.len()];
+        let mut free = Vec::new();
+        let moving = self.tasks.iter().any(TaskState::is_doing);
+        for at in (0..self.tasks.len()).rev() {
+            let owes = self.owes_undo(at);
+            if owes || carries[at] {
+                self.plan.tasks()[at].needs.iter().for_each(|need| carries[*need] = true);
+            }
+            if owes && !carries[at] && !(moving && self.part_is_moving(at)) {
+                free.push(at);
+            }
+        }
+        free
+    }
+
+    fn must_go(&self, at: usize) -> bool {
+        self.order.is_some() || self.closing(at)
+    }
+
+    /// Whether, while some task is being done, it is one that is taken back together with this.
+    fn part_is_moving(&self, at: usize) -> bool {
+        let scope = self.plan.tasks()[at].scope.and_then(|s| self.plan.scopes().get(s));
+        let in_scope = scope.is_some_and(|s| s.tasks.iter().any(|t| self.tasks[*t].is_doing()));
+        self.order.is_some() || in_scope
+    }
+}

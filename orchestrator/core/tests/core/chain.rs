@@ -1,0 +1,100 @@
+//! The log: what counts, what does not, where it must stop.
+
+use deadelus_core::{Chain, Gap, Input, Link, Step, Workflow, step};
+use deadelus_proto::pb;
+
+use crate::fixture::{cancel, done, plan, report, start};
+
+/// Two decisions: the start, and the report that `a` is done.
+fn two_decisions() -> (Chain, Vec<pb::Decision>) {
+    let plan =
+        plan("tasks: {a: {does: t.look, title: A}, b: {does: t.look, title: B, needs: [a]}}");
+    let mut chain = Chain::new("wf".parse().unwrap());
+    let mut state = None;
+    let first = append(&mut chain, &mut state, 7, start(&plan));
+    let asked = state.as_ref().map(Workflow::outstanding).unwrap();
+    let deadelus_core::Command::Dispatch(key) = asked[0].clone() else { panic!("{asked:?}") };
+    let news = deadelus_proto::News::Done(done(serde_json::json!({})));
+    let second = append(&mut chain, &mut state, 9, report(&key, news));
+    assert_eq!(chain.workflow(), state.as_ref());
+    (chain, vec![first, second])
+}
+
+fn append(
+    chain: &mut Chain,
+    state: &mut Option<Workflow>,
+    sequence: u64,
+    input: Input,
+) -> pb::Decision {
+    let Step { at_unix_ms, events, .. } = step(state, input, 5_000).unwrap();
+    let id = format!("d{sequence}");
+    let decision = chain.next(id, "one".into(), "inbox".into(), at_unix_ms, events);
+    assert_eq!(chain.read(sequence, decision.clone()), Link::Accepted);
+    decision
+}
+
+#[test]
+fn what_was_decided_is_what_is_read() {
+    let (chain, decisions) = two_decisions();
+    let mut reader = Chain::new("wf".parse().unwrap());
+    for (sequence, decision) in [7, 9].into_iter().zip(&decisions) {
+        assert_eq!(reader.read(sequence, decision.clone()), Link::Accepted);
+    }
+    assert_eq!(reader, chain);
+    assert_eq!(reader.outstanding(), chain.workflow().unwrap().outstanding());
+    assert_eq!((reader.last_sequence(), reader.last_id()), (9, "d9"));
+    assert_eq!(reader.read(9, decisions[1].clone()), Link::Known);
+    assert_eq!(reader, chain);
+}
+
+#[test]
+fn of_two_that_build_on_the_same_the_first_counts_for_every_reader() {
+    let (mut chain, decisions) = two_decisions();
+    let before = chain.workflow().cloned();
+    let rival = pb::Decision { id: "rival".into(), owner: "two".into(), ..decisions[1].clone() };
+    let Link::Ignored(alarm) = chain.read(12, rival.clone()) else { panic!("the second counts") };
+    assert_eq!(alarm.to_string(), "decision rival of two at 12 builds on 7, but 9 counts");
+    // What the rival's author wrote on top of it does not count either.
+    let heir = pb::Decision { builds_on: 12, ..rival };
+    assert!(matches!(chain.read(13, heir), Link::Ignored(_)));
+    assert_eq!(chain.workflow(), before.as_ref());
+
+    // The log goes on from what counts.
+    let mut state = before;
+    append(&mut chain, &mut state, 14, cancel());
+    assert_eq!(chain.last_sequence(), 14);
+}
+
+#[test]
+fn what_builds_on_nothing_stops_everything() {
+    let (chain, decisions) = two_decisions();
+    let third = pb::Decision { builds_on: 9, first_event_no: 5, ..decisions[1].clone() };
+    type Change = fn(&mut pb::Decision);
+    let cases: [(Change, &str); 5] = [
+        (|d| d.builds_on = 11, "an acknowledged decision vanished"),
+        (|d| d.first_event_no = 4, "message 12 begins with event 4, but event 5 is next"),
+        (|d| d.workflow_id = "other".into(), "message 12 is of workflow \"other\""),
+        (|d| d.events[0].kind = None, "message 12 cannot be read"),
+        (|_| {}, "message 12 cannot follow"),
+    ];
+    for (change, expected) in cases {
+        let (mut chain, mut damaged) = (chain.clone(), third.clone());
+        change(&mut damaged);
+        let Link::NeedsReconcile(gap) = chain.read(12, damaged) else { panic!("{expected}") };
+        assert!(gap.to_string().contains(expected), "{gap}");
+        assert_eq!(chain.outstanding(), []);
+        assert_eq!(chain.gap(), Some(&gap));
+        let good = pb::Decision { builds_on: 9, ..decisions[1].clone() };
+        assert_eq!(chain.read(13, good), Link::NeedsReconcile(gap));
+    }
+}
+
+#[test]
+fn a_log_begins_with_its_plan() {
+    let (_, decisions) = two_decisions();
+    let mut chain = Chain::new("wf".parse().unwrap());
+    let second = pb::Decision { builds_on: 0, first_event_no: 1, ..decisions[1].clone() };
+    let Link::NeedsReconcile(Gap::Impossible { .. }) = chain.read(1, second) else {
+        panic!("a report came first");
+    };
+}

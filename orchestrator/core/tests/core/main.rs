@@ -1,0 +1,14 @@
+//! The core from outside: plans, behaviour, the log, and a world full of accidents.
+
+#[cfg(test)]
+mod behaviour;
+#[cfg(test)]
+mod chain;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod going_back;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod world;
