@@ -1,0 +1,107 @@
+//! The test bed: a private server, an orchestrator and a specialist as processes of their own.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use deadelus_mesh::{Mesh, config::NatsConfig};
+use deadelus_orchestrator::cards;
+use deadelus_proto::SpecialistCard;
+use deadelus_tests::nats::NatsServer;
+use tempfile::TempDir;
+
+/// Processes that take longer have failed.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+/// Tasks that the specialist has in hand at once.
+const CONCURRENCY: usize = 256;
+
+/// Everything that is running.
+pub(crate) struct Bed {
+    pub(crate) mesh: Mesh,
+    pub(crate) cards: Vec<SpecialistCard>,
+    processes: Vec<(&'static str, Child)>,
+    server: NatsServer,
+    _directory: TempDir,
+}
+
+/// Resident memory of a process.
+pub(crate) struct Memory {
+    pub(crate) name: &'static str,
+    pub(crate) resident_kib: u64,
+}
+
+impl Bed {
+    /// Starts everything and waits until the specialist has announced itself.
+    pub(crate) async fn make() -> Result<Self> {
+        let server = NatsServer::start();
+        let directory = TempDir::with_prefix("deadelus-bench-")?;
+        let file = directory.path().join("bench.toml");
+        fs::write(&file, format!("[worker]\nconcurrency = {CONCURRENCY}\n[targets.nowhere]\n"))?;
+        let file = file.to_string_lossy().into_owned();
+        let set = format!("nats.url={}", server.url);
+        let log = ["--set", "telemetry.log=warn", "--set", &set];
+        let orchestrator = start(env!("CARGO_BIN_EXE_bench-orchestrator"), &log)?;
+        let specialist = [log.as_slice(), &["--config", &file]].concat();
+        let specialist = start(env!("CARGO_BIN_EXE_bench-specialist"), &specialist)?;
+        let config = NatsConfig { url: server.url.clone(), ..NatsConfig::default() };
+        let mesh = deadelus_mesh::connect(&config, "bench").await?;
+        let processes = vec![("orchestrator", orchestrator), ("specialist", specialist)];
+        let mut bed = Self { mesh, cards: vec![], processes, server, _directory: directory };
+        bed.cards = tokio::time::timeout(READY_WITHIN, bed.announced()).await.context("ready?")?;
+        Ok(bed)
+    }
+
+    /// What each process holds now.
+    pub(crate) fn memory(&self) -> Result<Vec<Memory>> {
+        let ours = self.processes.iter().map(|(name, child)| (*name, child.id()));
+        let all = ours.chain([("nats-server", self.server.pid())]);
+        all.map(|(name, pid)| Ok(Memory { name, resident_kib: resident_kib(pid)? })).collect()
+    }
+
+    /// Ends the processes; the server goes with the bed.
+    pub(crate) fn stop(&mut self) {
+        for (_, child) in &mut self.processes {
+            // One that has died already was noticed by its silence.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    async fn announced(&self) -> Vec<SpecialistCard> {
+        loop {
+            if let Ok(cards) = cards::read_all(&self.mesh).await
+                && !cards.is_empty()
+            {
+                return cards;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn start(program: &str, arguments: &[&str]) -> Result<Child> {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("start {program}"))
+}
+
+fn resident_kib(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let mut words = line.split_whitespace();
+    let figure = words.next().context("no figure")?.parse()?;
+    ensure!(words.next() == Some("kB"), "another unit");
+    Ok(figure)
+}

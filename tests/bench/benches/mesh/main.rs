@@ -1,0 +1,41 @@
+//! What the mesh costs, beside raw JetStream carrying the same messages in the same run.
+//!
+//! `cargo bench -p deadelus-bench` (`-- --quick` for a short one). Everything runs on this machine
+//! and shares its cores: server, orchestrator, specialist and this program. Only ratios carry over.
+
+mod bed;
+mod mesh;
+mod raw;
+mod table;
+
+use anyhow::Result;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    /// Round trips one at a time.
+    alone: usize,
+    /// Workflows at once, and tasks of each.
+    crowd: (usize, usize),
+}
+
+const FULL: Size = Size { alone: 1_000, crowd: (1_000, 10) };
+const QUICK: Size = Size { alone: 100, crowd: (50, 10) };
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let size = if std::env::args().any(|a| a == "--quick") { QUICK } else { FULL };
+    let mut bed = bed::Bed::make().await?;
+    table::title(&bed);
+    table::memory(&bed.memory()?);
+    let raw_alone = raw::one_at_a_time(&bed, size.alone).await?;
+    let mesh_alone = mesh::one_at_a_time(&bed, size.alone).await?;
+    table::latency(&raw_alone, &mesh_alone);
+    let tasks = size.crowd.0 * size.crowd.1;
+    let raw_crowd = raw::in_flight(&bed, tasks, size.crowd.0.min(1_000)).await?;
+    let mesh_crowd = mesh::at_once(&bed, size.crowd.0, size.crowd.1).await?;
+    table::throughput(size.crowd, raw_crowd, mesh_crowd);
+    table::memory(&bed.memory()?);
+    bed.stop();
+    Ok(())
+}
