@@ -252,4 +252,6 @@ async fn take_back(
 }
 
 #[cfg(test)]
+mod shop;
+#[cfg(test)]
 mod tests;

@@ -7,11 +7,11 @@ use crate::{
     testing::{Service, TEXT_BEFORE, until},
 };
 
-fn to(revision: &str) -> Inputs {
+pub(super) fn to(revision: &str) -> Inputs {
     Inputs { revision: revision.to_owned() }
 }
 
-async fn release(
+pub(super) async fn release(
     release: &Release,
     cx: &Context,
     revision: &str,
@@ -21,7 +21,11 @@ async fn release(
 }
 
 /// Runs a recorded undo, as the runtime does.
-async fn take_back(targets: Targets, cx: &Context, undo: Undo) -> Measured<rollback::Outputs> {
+pub(super) async fn take_back(
+    targets: Targets,
+    cx: &Context,
+    undo: Undo,
+) -> Measured<rollback::Outputs> {
     assert_eq!(undo.capability.to_string(), "deployment.rollback");
     let rollback = Rollback(targets);
     let inputs = serde_json::from_value(undo.inputs).unwrap();
