@@ -9,6 +9,7 @@ pub mod config;
 pub mod connect;
 mod error;
 pub mod life;
+pub mod meters;
 pub mod names;
 pub mod objects;
 pub mod streams;

@@ -44,8 +44,6 @@ pub const ATTEMPT: &str = "deadelus.attempt";
 pub const CAPABILITY: &str = "deadelus.capability";
 /// `shop`
 pub const TARGET: &str = "deadelus.target";
-/// A plan's risk.
-pub const RISK: &str = "deadelus.risk";
 /// The gate that waits or was decided.
 pub const GATE: &str = "deadelus.gate";
 /// The capability that takes it back.
@@ -59,17 +57,10 @@ pub const CHECK_PASS: &str = "deadelus.check.pass";
 
 /// What a model is asked for: `chat`, `invoke_agent`, `execute_tool`, `plan`, `invoke_workflow`.
 pub const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
-/// Whose model.
-pub const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
-/// Which model.
-pub const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
-/// Tokens in.
-pub const GEN_AI_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
-/// Tokens out.
-pub const GEN_AI_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
 
-/// The process: `deadelus-db`.
-pub const SERVICE_NAME: &str = "service.name";
+/// `done`, `undone`, `stuck`, or the class of a failure.
+pub const OUTCOME: &str = "deadelus.outcome";
+
 /// The replica: `db-7f3a`.
 pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 /// The program's version.
@@ -77,22 +68,12 @@ pub const SERVICE_VERSION: &str = "service.version";
 
 /// Counter: messages sent.
 pub const METRIC_SENT_MESSAGES: &str = "messaging.client.sent.messages";
-/// Histogram, seconds: sending, receiving, settling.
-pub const METRIC_OPERATION_DURATION: &str = "messaging.client.operation.duration";
 /// Histogram, seconds: handling one message.
 pub const METRIC_PROCESS_DURATION: &str = "messaging.process.duration";
-/// Gauge: assignments waiting, by specialist; what autoscaling needs.
-pub const METRIC_QUEUE_DEPTH: &str = "deadelus.queue.depth";
-/// Gauge, seconds: age of the oldest waiting assignment, by specialist.
-pub const METRIC_QUEUE_OLDEST_AGE: &str = "deadelus.queue.oldest_age";
-/// Gauge: workflows by state.
-pub const METRIC_WORKFLOWS: &str = "deadelus.workflows";
+/// Counter: workflows by how they ended; `stuck` is counted when it happens.
+pub const METRIC_WORKFLOWS_ENDED: &str = "deadelus.workflows.ended";
 /// Counter: tasks by outcome.
 pub const METRIC_TASKS: &str = "deadelus.tasks";
-/// Counter: tasks taken back.
-pub const METRIC_UNDOS: &str = "deadelus.undos";
-/// Gauge: workflows that wait for a person because an undo failed.
-pub const METRIC_STUCK: &str = "deadelus.workflows.stuck";
 /// Counter: lost compare-and-append races.
 pub const METRIC_APPEND_CONFLICTS: &str = "deadelus.append.conflicts";
 /// Counter: dispatches by the re-drive pass.

@@ -3,12 +3,14 @@
 
 use async_nats::{HeaderMap, header::NATS_MESSAGE_ID};
 use deadelus_core::Workflow;
-use deadelus_mesh::{Mesh, names, objects, trace};
+use deadelus_mesh::{Mesh, meters, objects, trace};
 use deadelus_proto::{
     Assignment, Body, Subject, TaskKey, limits::INLINE_PAYLOAD_MAX_BYTES, pb, task::JSON,
 };
 use prost::Message as _;
 use tracing::Instrument as _;
+
+use crate::spans;
 
 /// Sends the assignment of an attempt that is in flight.
 ///
@@ -17,22 +19,7 @@ use tracing::Instrument as _;
 pub(crate) async fn send(mesh: &Mesh, workflow: &Workflow, key: &TaskKey) -> Result<(), String> {
     let assignment = workflow.assignment(key).map_err(|e| e.to_string())?;
     let subject = mesh.subjects.of(&Subject::Task(assignment.capability.clone()));
-    let span = tracing::info_span!(
-        "send",
-        otel.name = %format!("send {subject}"),
-        otel.kind = "producer",
-        { names::MESSAGING_SYSTEM } = names::NATS,
-        { names::MESSAGING_OPERATION_NAME } = "send",
-        { names::MESSAGING_OPERATION_TYPE } = "send",
-        { names::MESSAGING_DESTINATION_NAME } = %subject,
-        { names::WORKFLOW_ID } = %key.workflow,
-        { names::MESSAGING_CONVERSATION_ID } = %key.workflow,
-        { names::TASK } = %key.task,
-        { names::DIRECTION } = key.direction.as_str(),
-        { names::ATTEMPT } = key.attempt,
-        { names::CAPABILITY } = %assignment.capability,
-    );
-    trace::set_parent_from(&span, workflow.traceparent());
+    let span = spans::send(workflow, &assignment, &subject);
     publish(mesh, subject, key, assignment).instrument(span).await
 }
 
@@ -42,6 +29,7 @@ async fn publish(
     key: &TaskKey,
     assignment: Assignment,
 ) -> Result<(), String> {
+    meters::sent(&format!("task.{}", assignment.capability));
     let assignment = by_reference(mesh, assignment).await?;
     let mut headers = HeaderMap::new();
     headers.insert(NATS_MESSAGE_ID, key.to_string());

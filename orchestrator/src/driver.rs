@@ -10,11 +10,11 @@ use std::{
 };
 
 use async_nats::jetstream::AckKind;
-use deadelus_core::{Chain, Command, Input, decide};
-use deadelus_mesh::{names, trace};
+use deadelus_core::{Chain, Command, Input, Status, decide};
+use deadelus_mesh::meters;
 use deadelus_proto::{TaskKey, WorkflowId, pb};
 use tokio::{sync::mpsc, time};
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use crate::{
     answer,
@@ -22,7 +22,7 @@ use crate::{
     dispatch,
     hub::{Letter, Mail},
     journal::{Journal, Written},
-    projection,
+    projection, spans, telling,
 };
 
 /// A task that was asked for and that no worker has spoken of for this long is sent again. Longer
@@ -104,24 +104,13 @@ impl Driver {
 
     async fn mail(&mut self, mail: Mail) {
         let Mail { message, from, id, reply_to, input } = mail;
-        let span = tracing::info_span!(
-            "process",
-            otel.name = %format!("decide {}", kind(&input)),
-            otel.kind = "consumer",
-            { names::MESSAGING_SYSTEM } = names::NATS,
-            { names::MESSAGING_OPERATION_NAME } = "process",
-            { names::MESSAGING_OPERATION_TYPE } = "process",
-            { names::MESSAGING_MESSAGE_ID } = %id,
-            { names::WORKFLOW_ID } = %self.id,
-            { names::MESSAGING_CONVERSATION_ID } = %self.id,
-        );
-        if let Some(headers) = &message.headers {
-            trace::set_parent(&span, headers);
-            trace::link(&span, headers);
-        }
+        let span = spans::decide(&self.id, &input, &id, &message);
         let redelivered = message.info().is_ok_and(|info| info.delivered > 1);
         let decided = match self.may_speak(&from, &input) {
-            Ok(()) => self.decide(in_trace(input, &span), &id).instrument(span.clone()).await,
+            Ok(()) => {
+                let input = span.in_scope(|| in_trace(input));
+                self.decide(input, &id).instrument(span.clone()).await
+            }
             Err(reason) => {
                 tracing::warn!(workflow = %self.id, %from, reason, "not its to report");
                 Decided::NoNews
@@ -155,17 +144,22 @@ impl Driver {
                 return Decided::Refused(format!("the log of this workflow is damaged: {gap}"));
             }
             let before = self.log.outstanding();
+            let was_stuck = self.is_stuck();
             let events = match decide(self.log.workflow(), input.clone(), now_unix_ms()) {
                 Ok(events) if events.is_empty() => return Decided::NoNews,
                 Ok(events) => events,
                 Err(refusal) => return Decided::Refused(refusal.to_string()),
             };
-            match self.journal.write(&self.id, &mut self.log, cause, events).await {
+            match self.journal.write(&self.id, &mut self.log, cause, events.clone()).await {
                 Ok(Written::Accepted) => {
+                    if let Some(workflow) = self.log.workflow() {
+                        telling::of(workflow, &events, was_stuck);
+                    }
                     self.adopted(&before).await;
                     return Decided::Yes;
                 }
                 Ok(Written::Lost) => {
+                    meters::append_conflict();
                     tracing::info!(workflow = %self.id, cause, "lost a race; deciding again");
                     self.reload().await;
                 }
@@ -224,6 +218,7 @@ impl Driver {
         let silent: Vec<TaskKey> = in_flight.into_iter().filter(silent).collect();
         if !silent.is_empty() {
             tracing::info!(workflow = %self.id, tasks = silent.len(), "sent again: nobody spoke of them");
+            meters::redriven(silent.len());
             self.dispatch(silent).await;
         }
     }
@@ -287,6 +282,10 @@ impl Driver {
         }
     }
 
+    fn is_stuck(&self) -> bool {
+        self.log.workflow().is_some_and(|workflow| workflow.status() == Status::Stuck)
+    }
+
     fn is_open(&self) -> bool {
         self.log.workflow().is_some_and(|workflow| workflow.ended().is_none())
     }
@@ -298,33 +297,11 @@ impl Driver {
 }
 
 /// A workflow's trace begins where it is accepted; every replica and every retry continues it.
-fn in_trace(input: Input, span: &Span) -> Input {
-    match input {
-        Input::Start { workflow, plan, digest, submitted_by, .. } => {
-            let traceparent = trace::traceparent_of(span).unwrap_or_default();
-            Input::Start { workflow, plan, digest, submitted_by, traceparent }
-        }
-        other @ (Input::Report(_)
-        | Input::DecideGate { .. }
-        | Input::Cancel { .. }
-        | Input::Undo { .. }
-        | Input::RetryStuck { .. }
-        | Input::ResolveStuck { .. }
-        | Input::Tick) => other,
+fn in_trace(mut input: Input) -> Input {
+    if let Input::Start { workflow, plan, traceparent, .. } = &mut input {
+        *traceparent = spans::root(workflow, &plan.plan().title);
     }
-}
-
-fn kind(input: &Input) -> &'static str {
-    match input {
-        Input::Start { .. } => "start",
-        Input::Report(_) => "report",
-        Input::DecideGate { .. } => "gate",
-        Input::Cancel { .. } => "cancel",
-        Input::Undo { .. } => "undo",
-        Input::RetryStuck { .. } => "retry",
-        Input::ResolveStuck { .. } => "resolve",
-        Input::Tick => "tick",
-    }
+    input
 }
 
 async fn sleep_until(alarm: Option<i64>) {

@@ -18,5 +18,7 @@ pub mod journal;
 pub mod planner;
 mod process;
 pub mod projection;
+mod spans;
+mod telling;
 
 pub use process::main;

@@ -11,9 +11,9 @@ use std::{
 };
 
 use async_nats::jetstream::{AckKind, Message};
-use deadelus_mesh::{names, objects, trace};
+use deadelus_mesh::{meters, names, objects, trace};
 use deadelus_proto::{
-    Aftermath, Assignment, Body, Done, ErrorClass, Failure, News, TaskKey,
+    Aftermath, Assignment, Body, Check, Done, ErrorClass, Failure, News, TaskKey,
     limits::{INLINE_PAYLOAD_MAX_BYTES, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
     pb,
 };
@@ -38,7 +38,10 @@ impl Worker {
             Ok(assignment) => assignment,
             Err(reason) => return self.bury(&message, &reason).await,
         };
+        let arrived = Instant::now();
+        let template = format!("task.{}", assignment.capability);
         let span = span(&assignment, deliveries);
+        span.record(names::MESSAGING_BODY_SIZE, message.payload.len());
         if let Some(headers) = &message.headers {
             trace::set_parent(&span, headers);
             trace::link(&span, headers);
@@ -46,6 +49,7 @@ impl Worker {
         self.work_off(&message, assignment, u64::try_from(deliveries).unwrap_or(1))
             .instrument(span)
             .await;
+        meters::processed(&template, arrived.elapsed());
     }
 
     async fn work_off(&self, message: &Message, assignment: Assignment, deliveries: u64) {
@@ -62,8 +66,12 @@ impl Worker {
             never = keep_alive(message) => match never {},
         };
         let news = match result {
-            Ok(done) => News::Done(done),
+            Ok(done) => {
+                trace_checks(&done.checks);
+                News::Done(done)
+            }
             Err(failure) => {
+                trace_checks(&failure.checks);
                 Span::current().record(names::ERROR_TYPE, failure.class.as_str());
                 tracing::warn!(%key, %failure, "failed");
                 News::Failed(failure)
@@ -211,9 +219,23 @@ fn span(assignment: &Assignment, deliveries: i64) -> Span {
         { names::CAPABILITY } = %assignment.capability,
         { names::TARGET } = %assignment.target,
         { names::UNDO } = (*direction == deadelus_proto::Direction::Undo),
+        { names::MESSAGING_CONSUMER_GROUP_NAME } = assignment.capability.specialist().as_str(),
+        { names::MESSAGING_BODY_SIZE } = field::Empty,
         { names::ERROR_TYPE } = field::Empty,
     );
     span
+}
+
+/// Every measured criterion as an event of the span.
+fn trace_checks(checks: &[Check]) {
+    for check in checks {
+        tracing::info!(
+            { names::CHECK_ID } = check.id,
+            { names::CHECK_MEASURED } = check.measured,
+            { names::CHECK_PASS } = check.pass,
+            "check"
+        );
+    }
 }
 
 fn not_offered(name: &deadelus_proto::CapabilityName) -> Failure {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::HeaderMap;
-use deadelus_mesh::Mesh;
+use deadelus_mesh::{Mesh, meters};
 use deadelus_proto::{ErrorClass, Failure, News, Report, SpecialistName, Subject, TaskKey, pb};
 use prost::Message as _;
 
@@ -55,6 +55,7 @@ impl Reporter {
             reply_to: String::new(),
             message: Some(pb::inbound::Message::Report(report.into())),
         };
+        meters::sent(&format!("in.{}", self.specialist));
         self.send(key, message.encode_to_vec().into()).await
     }
 
