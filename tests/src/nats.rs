@@ -13,6 +13,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::process::command;
+
 /// A server is up within milliseconds; two busy cores may take longer.
 const START_MAX: Duration = Duration::from_secs(20);
 
@@ -107,7 +109,7 @@ fn find_binary() -> PathBuf {
 
 fn spawn(directory: &Path, port: &str, arguments: &[String]) -> Child {
     let log = fs::File::create(directory.join("server.log")).expect("a log file");
-    Command::new(nats_binary())
+    command(&nats_binary())
         .args(["--jetstream", "--addr", "127.0.0.1", "--port", port, "--store_dir"])
         .arg(directory)
         .arg("--ports_file_dir")
