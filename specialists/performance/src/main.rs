@@ -1,1 +1,7 @@
-fn main() {}
+//! The process of the performance specialist.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    deadelus_runtime::main("performance", |targets| Ok(deadelus_performance::specialist(targets)?))
+}
