@@ -1,0 +1,317 @@
+//! The command line. What each command does stands in the module of its name.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::exit;
+
+/// Turns a backend request into a plan, and the plan into change that is verified step by step and
+/// can be taken back.
+#[derive(Debug, Parser)]
+#[command(name = "deadelus", version, about, after_help = exit::HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which mesh the command is about.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// Folder with configuration, logs and data of the processes started here
+    #[arg(
+        long,
+        global = true,
+        env = "DEADELUS_HOME",
+        default_value = ".deadelus",
+        value_name = "DIR"
+    )]
+    pub(crate) home: PathBuf,
+    /// NATS server of the mesh; without it the one that `deadelus up` started in --home
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) nats_url: Option<String>,
+    /// Configuration (TOML, section [nats]) for meshes that want credentials or TLS
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start what does not run yet: NATS, the orchestrator, the specialists, each its own process
+    Up(Up),
+    /// Stop everything that `up` started here, letting work in hand finish
+    Down(Down),
+    /// Check everything, and say what to do about what is wrong
+    Doctor(Output),
+    /// Make a plan from words, or check a plan file, and show it; nothing is changed
+    Plan(Plan),
+    /// Plan, ask for approval, carry it out, and report
+    Run(Run),
+    /// Follow a workflow until it ends; Ctrl-C leaves it running
+    Watch(One),
+    /// Show where every task of a workflow stands
+    Show(One),
+    /// List workflows
+    List(List),
+    /// Say what a workflow waits for
+    Why(One),
+    /// Draw what happened when, as a waterfall
+    Trace(One),
+    /// Report what was asked, found, changed, taken back, and how to undo it
+    Report(ReportArgs),
+    /// Write an artefact (a measurement, a plan, evidence) to standard output
+    Artefact(Artefact),
+    /// Approve what a workflow waits for
+    Approve(Decide),
+    /// Reject what a workflow waits for
+    Reject(Decide),
+    /// Stop a workflow and take back what it did
+    Cancel(Reasoned),
+    /// Take back a workflow that has ended
+    Undo(Reasoned),
+    /// Try the failed undo of a stuck workflow again
+    Retry(Reasoned),
+    /// Say that a task of a stuck workflow was taken back by hand
+    Resolve(Resolve),
+    /// List the specialists, what they can do and to which targets
+    Specialists(Output),
+    /// Print the completions of a shell
+    Completions {
+        /// bash, zsh, fish
+        shell: Shell,
+    },
+    /// Start a program in a session of its own; used by `up`
+    #[command(hide = true)]
+    Detached {
+        /// The program and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        words: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Use this server instead of starting one
+    #[arg(long, value_name = "URL")]
+    pub(crate) nats: Option<String>,
+    /// Replicas of a process: --scale db=2 --scale orchestrator=3
+    #[arg(long, value_name = "NAME=N", value_parser = scale)]
+    pub(crate) scale: Vec<(String, usize)>,
+    /// Return only when every process answers on the mesh
+    #[arg(long)]
+    pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Down {
+    /// Also forget all workflows, artefacts and logs; configuration stays
+    #[arg(long)]
+    pub(crate) purge: bool,
+    /// Seconds a process gets to finish what it has in hand; then it is killed, and the work
+    /// is handed to another when the mesh is up again
+    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    pub(crate) grace: u64,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What is to be done: in words, or as a plan of one's own.
+#[derive(Debug, Args)]
+pub(crate) struct Wish {
+    /// The request, in words
+    #[arg(required_unless_present = "file")]
+    pub(crate) request: Option<String>,
+    /// The system it is about, as the specialists' configuration calls it
+    #[arg(long, required_unless_present = "file")]
+    pub(crate) target: Option<String>,
+    /// Use this blueprint instead of choosing one by the words
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub(crate) blueprint: Option<String>,
+    /// A parameter of the blueprint
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = pair, conflicts_with = "file")]
+    pub(crate) params: Vec<(String, String)>,
+    /// A plan of your own (YAML or JSON)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["request", "target"])]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) wish: Wish,
+    /// yaml is the plan itself, to be edited and given back with --file
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) wish: Wish,
+    /// Approve the plan without asking
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Print the id and return at once
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// A workflow.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Its id, or `latest`
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those in this state: running, waiting, undoing, stuck, done, undone, cancelled,
+    /// rejected, needs-reconcile
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<String>,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: ListFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The workflow's id, or `latest`
+    pub(crate) id: String,
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Artefact {
+    /// Its SHA-256; reports name them
+    pub(crate) sha256: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    /// The workflow's id, or `latest`
+    pub(crate) id: String,
+    /// The gate: `plan`, or the id of the task that waits. Not needed when only one waits
+    #[arg(long)]
+    pub(crate) gate: Option<String>,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reasoned {
+    /// The workflow's id, or `latest`
+    pub(crate) id: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The workflow's id, or `latest`
+    pub(crate) id: String,
+    /// The task that was taken back by hand
+    pub(crate) task: String,
+    /// How
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Output {
+    /// For whom: text for people, json for programs
+    #[arg(short, long = "output", value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+impl Output {
+    /// Whether a program reads it.
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum PlanFormat {
+    #[default]
+    Text,
+    Yaml,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ListFormat {
+    #[default]
+    Text,
+    Json,
+    /// One id a line
+    Ids,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportFormat {
+    #[default]
+    Text,
+    /// Markdown
+    Md,
+    /// One file, to be forwarded
+    Html,
+    Json,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn scale(text: &str) -> Result<(String, usize), String> {
+    let (name, count) = pair(text)?;
+    let count = count.parse().map_err(|_| format!("{count:?} is not a number"))?;
+    Ok((name, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_request_or_a_file_not_both() {
+        let parse = |words: &str| Cli::try_parse_from(words.split(' '));
+        assert!(parse("deadelus plan slow --target shop").is_ok());
+        assert!(parse("deadelus plan --file plan.yaml").is_ok());
+        assert!(parse("deadelus plan slow").is_err());
+        assert!(parse("deadelus plan slow --file plan.yaml").is_err());
+        assert!(parse("deadelus run slow --target shop --param p95").is_err());
+    }
+}

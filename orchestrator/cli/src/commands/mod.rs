@@ -1,0 +1,16 @@
+//! One file per command, or per few that are alike: what is asked of whom, and how it is shown.
+
+pub(crate) mod artefact;
+pub(crate) mod decide;
+pub(crate) mod doctor;
+pub(crate) mod down;
+pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod specialists;
+pub(crate) mod trace;
+pub(crate) mod up;
+pub(crate) mod watch;
+pub(crate) mod why;

@@ -1,0 +1,102 @@
+//! `deadelus plan`: from words or a file to a checked plan, shown and not carried out.
+
+use deadelus_core::{CheckedPlan, Problems};
+use deadelus_proto::pb::{self, plan_answer};
+
+use crate::{
+    args::{Place, Plan, PlanFormat, Wish},
+    client::Client,
+    error::CliError,
+    exit::Exit,
+    plan_view::{self, Origin},
+    term::{self, Term},
+};
+
+/// The plan of a person's own has been chosen by that person.
+const SURE: f64 = 1.0;
+
+pub(crate) async fn run(place: &Place, args: &Plan) -> Result<Exit, CliError> {
+    let client = Client::connect(place).await?;
+    let (plan, origin) = make(&client, &args.wish).await?;
+    match args.output {
+        PlanFormat::Text => term::say(&text(&client, &plan, &origin).await?)?,
+        PlanFormat::Json => term::say_json(&plan_view::json(&plan, &origin))?,
+        PlanFormat::Yaml => {
+            let yaml = serde_yaml_ng::to_string(plan.plan())
+                .map_err(|e| CliError::Output(std::io::Error::other(e)))?;
+            term::say(&yaml)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The plan as a person sees it before approving.
+pub(crate) async fn text(
+    client: &Client,
+    plan: &CheckedPlan,
+    origin: &Origin,
+) -> Result<String, CliError> {
+    let outputs = plan_view::outputs(&client.cards().await?);
+    Ok(plan_view::text(plan, origin, &outputs, Term::stdout()))
+}
+
+/// Makes the plan, or says why there is none.
+pub(crate) async fn make(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliError> {
+    match &wish.file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(CliError::file("read", file))?;
+            let cards = client.cards().await?;
+            let plan = deadelus_core::Plan::read(&text)
+                .and_then(|plan| CheckedPlan::check(plan, &cards))
+                .map_err(refused)?;
+            let because = format!("{}, checked against what the specialists offer", file.display());
+            let origin = Origin { blueprint: String::new(), because, confidence: SURE };
+            Ok((plan, origin))
+        }
+        None => ask(client, wish).await,
+    }
+}
+
+async fn ask(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliError> {
+    let request = pb::PlanRequest {
+        request: wish.request.clone().unwrap_or_default(),
+        target: wish.target.clone().unwrap_or_default(),
+        blueprint: wish.blueprint.clone().unwrap_or_default(),
+        params: wish.params.iter().cloned().collect(),
+    };
+    match client.plan(request).await?.result {
+        Some(plan_answer::Result::Proposal(proposal)) => {
+            let plan = CheckedPlan::from_json(&proposal.plan_json).map_err(refused)?;
+            let origin = Origin {
+                blueprint: proposal.blueprint,
+                because: proposal.because,
+                confidence: proposal.confidence,
+            };
+            Ok((plan, origin))
+        }
+        Some(plan_answer::Result::NoPlan(no_plan)) => {
+            term::note(&nearest(&no_plan.nearest));
+            Err(CliError::NoPlan(no_plan.problems))
+        }
+        None => Err(CliError::NoPlan(vec!["the orchestrator's answer is empty".to_owned()])),
+    }
+}
+
+fn refused(problems: Problems) -> CliError {
+    CliError::NoPlan(problems.iter().map(ToString::to_string).collect())
+}
+
+fn nearest(matches: &[pb::BlueprintMatch]) -> String {
+    let mut lines: Vec<String> = vec![];
+    if !matches.is_empty() {
+        lines.push("the nearest blueprints:".to_owned());
+    }
+    for near in matches {
+        let sure = near.confidence * 100.0;
+        lines.push(format!("  {} ({sure:.0} %)  {}", near.blueprint, near.title));
+        if !near.because.is_empty() {
+            lines.push(format!("      {}", near.because));
+        }
+    }
+    lines.join("\n")
+}

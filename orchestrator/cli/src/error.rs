@@ -1,0 +1,134 @@
+//! Why a command could not do what it was asked, and what a person does next.
+
+use std::{io, path::PathBuf};
+
+use deadelus_mesh::{MeshError, config::ConfigError};
+
+use crate::exit::Exit;
+
+/// What went wrong. The cause is in `source`; [`next`](Self::next) is for the person.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("cannot {what} {}", path.display())]
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("{} is not what this program wrote: {problem}", path.display())]
+    Damaged { path: PathBuf, problem: String },
+    #[error("{} is in use by another `deadelus up` or `down`", .0.display())]
+    Busy(PathBuf),
+    #[error("cannot start {name} ({})", program.display())]
+    Spawn { name: String, program: PathBuf, source: io::Error },
+    #[error("{name} does not come up: {reason}")]
+    NotUp { name: String, reason: String, log: PathBuf },
+    #[error("there is no nats-server 2.11 or newer: {0}")]
+    NoNatsServer(String),
+    #[error("no NATS server answers at {url}")]
+    NoServer { url: String },
+    #[error("no orchestrator answers")]
+    NoOrchestrator,
+    #[error("there is no workflow {0}")]
+    NoWorkflow(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Usage(String),
+    #[error("there is no plan: {}", .0.join("; "))]
+    NoPlan(Vec<String>),
+    #[error("the log of {workflow} cannot be read: {problem}")]
+    Log { workflow: String, problem: String },
+    #[error("cannot {what}")]
+    Nats { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot write")]
+    Output(#[source] io::Error),
+}
+
+impl CliError {
+    /// Wraps an error of a file operation: `"read"`, `"write"`, `"create"`.
+    pub(crate) fn file(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { what, path, source }
+    }
+
+    /// Wraps an error of the NATS library.
+    pub(crate) fn nats<E>(what: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        move |source| Self::Nats { what, source: source.into() }
+    }
+
+    /// The process's exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::NoServer { .. } | Self::NoOrchestrator => Exit::Unreachable,
+            Self::NoWorkflow(_) => Exit::NotFound,
+            Self::NoPlan(_) => Exit::NoPlan,
+            Self::Mesh(MeshError::Unreachable { .. }) => Exit::Unreachable,
+            Self::Mesh(MeshError::NoArtefact { .. }) => Exit::NotFound,
+            Self::File { .. }
+            | Self::Damaged { .. }
+            | Self::Busy(_)
+            | Self::Spawn { .. }
+            | Self::NotUp { .. }
+            | Self::NoNatsServer(_)
+            | Self::Refused(_)
+            | Self::Log { .. }
+            | Self::Nats { .. }
+            | Self::Mesh(_)
+            | Self::Config(_)
+            | Self::Output(_) => Exit::Failed,
+        }
+    }
+
+    /// What to do about it; `None` where the message says it already.
+    pub(crate) fn next(&self) -> Option<String> {
+        let next = match self {
+            Self::Busy(_) => "wait until it is through, and look with `deadelus doctor`".to_owned(),
+            Self::Damaged { path, .. } => {
+                format!("look at {}; removing it makes the program forget it", path.display())
+            }
+            Self::Spawn { .. } => "build it: cargo build --release --workspace".to_owned(),
+            Self::NotUp { log, .. } => format!("read {}", log.display()),
+            Self::NoNatsServer(_) => {
+                "name one with DEADELUS_NATS_SERVER=/path/to/nats-server, or give \
+                 `deadelus up --nats URL` the address of one that runs"
+                    .to_owned()
+            }
+            Self::NoServer { .. } => {
+                "start everything with `deadelus up`, or name a running server with --nats-url"
+                    .to_owned()
+            }
+            Self::NoOrchestrator => {
+                "start what is missing with `deadelus up`, and look with `deadelus doctor`"
+                    .to_owned()
+            }
+            Self::NoWorkflow(_) => "list them with `deadelus list`".to_owned(),
+            Self::NoPlan(_) => {
+                "say it in other words, choose one with --blueprint, or bring a plan of your own \
+                 with --file plan.yaml"
+                    .to_owned()
+            }
+            Self::Log { .. } => "look with `deadelus doctor`".to_owned(),
+            Self::File { .. }
+            | Self::Refused(_)
+            | Self::Usage(_)
+            | Self::Nats { .. }
+            | Self::Mesh(_)
+            | Self::Config(_)
+            | Self::Output(_) => return None,
+        };
+        Some(next)
+    }
+
+    /// Whether the reader of our output has simply gone away.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,92 @@
+//! The log of one workflow as it was decided: every event that counts, with its moment. Pure; it
+//! works on bytes that were read, so `show`, `why`, `trace` and `report` need no orchestrator.
+
+use deadelus_core::{Chain, Event, Link, Workflow};
+use deadelus_proto::{WorkflowId, pb};
+use prost::Message;
+
+use crate::error::CliError;
+
+/// The events of a workflow and their fold.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    id: WorkflowId,
+    chain: Chain,
+    entries: Vec<Entry>,
+    alarms: Vec<String>,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    /// When it was decided, in milliseconds since the epoch.
+    pub(crate) at_unix_ms: i64,
+    /// The orchestrator replica that decided.
+    pub(crate) owner: String,
+    /// What happened.
+    pub(crate) event: Event,
+}
+
+impl History {
+    /// Of a workflow of which nothing was read.
+    pub(crate) fn new(id: WorkflowId) -> Self {
+        Self { chain: Chain::new(id.clone()), id, entries: vec![], alarms: vec![] }
+    }
+
+    /// Takes in the next message of the workflow's subject.
+    ///
+    /// # Errors
+    /// [`CliError::Log`] when the message is none of ours.
+    pub(crate) fn read(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), CliError> {
+        let unreadable = |problem: String| CliError::Log { workflow: self.id.to_string(), problem };
+        let decision = pb::Decision::decode(bytes).map_err(|e| unreadable(e.to_string()))?;
+        match self.chain.read(sequence, decision.clone()) {
+            Link::Accepted => {}
+            Link::Known => return Ok(()),
+            Link::Ignored(alarm) => {
+                self.alarms.push(alarm.to_string());
+                return Ok(());
+            }
+            Link::NeedsReconcile(gap) => {
+                self.alarms.push(deadelus_mesh::chain(&gap));
+                return Ok(());
+            }
+        }
+        for event in decision.events {
+            let event = Event::try_from(event).map_err(|e| unreadable(e.to_string()))?;
+            let (at_unix_ms, owner) = (decision.decided_unix_ms, decision.owner.clone());
+            self.entries.push(Entry { at_unix_ms, owner, event });
+        }
+        Ok(())
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> &WorkflowId {
+        &self.id
+    }
+
+    /// The state after the last event; `None` before the first.
+    pub(crate) fn workflow(&self) -> Option<&Workflow> {
+        self.chain.workflow()
+    }
+
+    /// Every event that counts, in order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Sequence of the last message read, 0 for none.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.chain.last_sequence()
+    }
+
+    /// Messages that do not count, and why, in sentences; empty in a sound log.
+    pub(crate) fn alarms(&self) -> &[String] {
+        &self.alarms
+    }
+
+    /// Whether the log is damaged, so that nothing is done any more.
+    pub(crate) fn needs_reconcile(&self) -> bool {
+        self.chain.gap().is_some()
+    }
+}

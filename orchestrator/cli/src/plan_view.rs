@@ -1,0 +1,248 @@
+//! A plan as a person reads it before approving: always the same five sections. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deadelus_core::{CheckedPlan, plan::CheckedTask};
+use deadelus_proto::{CapabilityName, Effect, SpecialistCard, UndoClass};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::term::{Term, Tone, cut, hang};
+
+/// Where a plan came from.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Origin {
+    /// The blueprint; empty for a plan of one's own.
+    pub(crate) blueprint: String,
+    /// Why this one, in words.
+    pub(crate) because: String,
+    /// How sure, 0 to 1.
+    pub(crate) confidence: f64,
+}
+
+/// What a program gets.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlanJson<'a> {
+    digest: &'a str,
+    #[serde(flatten)]
+    origin: &'a Origin,
+    plan: &'a deadelus_core::Plan,
+    waves: Vec<Vec<&'a str>>,
+    roles: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    undo: BTreeMap<&'a str, String>,
+}
+
+/// What each capability gives, by the names in its output schema.
+pub(crate) type Outputs = BTreeMap<CapabilityName, Vec<String>>;
+
+/// The names of what capabilities give, from the specialists' cards.
+pub(crate) fn outputs(cards: &[SpecialistCard]) -> Outputs {
+    let capabilities = cards.iter().flat_map(|card| &card.capabilities);
+    let names = |schema: &Value| {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        properties.map(|p| p.keys().cloned().collect()).unwrap_or_default()
+    };
+    capabilities.map(|c| (c.name.clone(), names(&c.outputs_schema))).collect()
+}
+
+/// The plan for a program.
+pub(crate) fn json<'a>(plan: &'a CheckedPlan, origin: &'a Origin) -> PlanJson<'a> {
+    let changing = plan.tasks().iter().filter(|t| t.effect.changes());
+    let roles = plan.roles().into_iter().map(|(name, roles)| (name.as_str(), roles));
+    PlanJson {
+        digest: plan.digest().as_str(),
+        origin,
+        plan: plan.plan(),
+        waves: waves(plan),
+        roles: roles.collect(),
+        undo: changing.map(|t| (t.id.as_str(), way_back(t))).collect(),
+    }
+}
+
+/// The plan for a person.
+pub(crate) fn text(plan: &CheckedPlan, origin: &Origin, outputs: &Outputs, term: Term) -> String {
+    let mut out = head(plan, origin, term);
+    let sections = [
+        ("1 Tasks", tasks(plan, outputs, term)),
+        ("2 Specialists", specialists(plan, term)),
+        ("3 Order", order(plan, term)),
+        ("4 Risks, and the way back", risks(plan, term)),
+        ("5 Success", success(plan, term)),
+    ];
+    for (title, body) in sections {
+        out.push_str(&format!("\n{}\n{body}", term.paint(Tone::Strong, title)));
+    }
+    out
+}
+
+fn head(plan: &CheckedPlan, origin: &Origin, term: Term) -> String {
+    let whole = plan.plan();
+    let mut out = format!("{}\n", term.paint(Tone::Strong, &whole.title));
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            out.push_str(&hang(&format!("  {name:<10}"), value, term.width));
+        }
+    };
+    line("asked", &whole.request);
+    line("target", whole.target.as_deref().unwrap_or_default());
+    if origin.blueprint.is_empty() {
+        line("from", &origin.because);
+    } else {
+        let sure = format!("{:.0} % sure", origin.confidence * 100.0);
+        line("blueprint", &format!("{} ({sure}: {})", origin.blueprint, origin.because));
+    }
+    line("digest", plan.digest().as_str());
+    out
+}
+
+fn tasks(plan: &CheckedPlan, outputs: &Outputs, term: Term) -> String {
+    let mut out = String::new();
+    let width = plan.tasks().iter().map(|t| t.id.as_str().len()).max().unwrap_or(0);
+    for task in plan.tasks() {
+        let id = format!("  {:<width$}  ", task.id.as_str());
+        let what = format!("{}: {} ({})", task.does, task.title, effect(task.effect));
+        out.push_str(&hang(&id, &what, term.width));
+        let indent = " ".repeat(width + 4);
+        let mut detail = |name: &str, text: &str| {
+            if !text.is_empty() {
+                let shown = hang(&format!("{indent}{name:<5}"), text, term.width);
+                out.push_str(&term.paint(Tone::Dim, shown.trim_end()));
+                out.push('\n');
+            }
+        };
+        detail("in", &inputs(plan, task));
+        detail("out", &outputs.get(&task.does).map(|o| o.join(", ")).unwrap_or_default());
+        let when = task.when.as_ref().map(|w| cut(w.text(), LONG_MAX_CHARS));
+        detail("when", &when.unwrap_or_default());
+        detail("gate", task.gate.as_deref().unwrap_or_default());
+    }
+    out
+}
+
+/// Characters of one input; whole plans are for `-o yaml`.
+const VALUE_MAX_CHARS: usize = 60;
+/// Characters of a condition.
+const LONG_MAX_CHARS: usize = 200;
+
+/// `runs = 3, statements ← measure0`
+fn inputs(plan: &CheckedPlan, task: &CheckedTask) -> String {
+    let Some(written) = plan.plan().tasks.get(task.id.as_str()) else { return String::new() };
+    let one = |(name, value): (&String, &Value)| match value.as_str() {
+        Some(text) if text.contains("${") => {
+            let inner = text.trim().trim_start_matches("${").trim_end_matches('}').trim();
+            format!("{name} ← {}", cut(inner, VALUE_MAX_CHARS))
+        }
+        Some(text) => format!("{name} = {}", cut(text, VALUE_MAX_CHARS)),
+        None => format!("{name} = {}", cut(&value.to_string(), VALUE_MAX_CHARS)),
+    };
+    written.inputs.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn specialists(plan: &CheckedPlan, term: Term) -> String {
+    let mut out = String::new();
+    for (specialist, roles) in plan.roles() {
+        let tasks = plan.tasks().iter().filter(|t| t.does.specialist() == specialist);
+        let does: BTreeSet<&str> = tasks.clone().map(|t| t.does.verb()).collect();
+        let does = does.into_iter().collect::<Vec<_>>().join(", ");
+        let roles = roles.into_iter().collect::<Vec<_>>().join(", ");
+        let text = format!("{roles}: {does} ({} tasks)", tasks.count());
+        out.push_str(&hang(&format!("  {:<13}", specialist.as_str()), &text, term.width));
+    }
+    out
+}
+
+fn order(plan: &CheckedPlan, term: Term) -> String {
+    let mut out = String::new();
+    let mut phase = |title: &str, milestone: &str, id: Option<&str>| {
+        let steps = steps(plan, id);
+        if steps.is_empty() {
+            return;
+        }
+        out.push_str(&hang("  ", title, term.width));
+        out.push_str(&hang("    ", &steps, term.width));
+        if !milestone.is_empty() {
+            out.push_str(&hang("    milestone: ", milestone, term.width));
+        }
+    };
+    for p in &plan.plan().phases {
+        phase(&p.title, &p.milestone, Some(&p.id));
+    }
+    phase("Tasks of no phase", "", None);
+    out
+}
+
+/// `explain1 → diagnose1 → index1 + release1`; what is joined by + may run side by side.
+fn steps(plan: &CheckedPlan, phase: Option<&str>) -> String {
+    let mut waves: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for task in plan.tasks().iter().filter(|t| t.phase.as_deref() == phase) {
+        waves.entry(task.wave).or_default().push(task.id.as_str());
+    }
+    waves.into_values().map(|wave| wave.join(" + ")).collect::<Vec<_>>().join(" → ")
+}
+
+fn risks(plan: &CheckedPlan, term: Term) -> String {
+    let mut out = String::new();
+    for risk in &plan.plan().risks {
+        let level = |level| format!("{level:?}").to_lowercase();
+        let odds = format!("likelihood {}, impact {}", level(risk.likelihood), level(risk.impact));
+        out.push_str(&hang("  - ", &format!("{} ({odds})", risk.risk), term.width));
+        out.push_str(&hang("    ", &risk.mitigation, term.width));
+    }
+    let (changing, looking): (Vec<_>, Vec<_>) =
+        plan.tasks().iter().partition(|t| t.effect.changes());
+    for task in &changing {
+        let text = format!("{}: {}", task.does, way_back(task));
+        out.push_str(&hang(&format!("  undo {:<10} ", task.id.as_str()), &text, term.width));
+    }
+    if !looking.is_empty() {
+        let text = format!("{} tasks only look or calculate: nothing to take back", looking.len());
+        out.push_str(&hang("  undo ", &text, term.width));
+    }
+    for scope in plan.scopes() {
+        let what = match scope.on_failure {
+            deadelus_core::plan::OnFailure::Continue => "is taken back, the plan goes on",
+            deadelus_core::plan::OnFailure::Abort => "takes the whole plan back",
+        };
+        out.push_str(&hang("  ", &format!("{}: a failure in it {what}", scope.title), term.width));
+    }
+    out
+}
+
+fn success(plan: &CheckedPlan, term: Term) -> String {
+    let mut out = String::new();
+    for criterion in &plan.plan().success {
+        let checker = plan.tasks().iter().find(|t| t.id.as_str() == criterion.checked_by);
+        let by = checker.map_or(String::new(), |t| format!(" by {}", t.does));
+        let how = format!("{} (checked in {}{by})", criterion.criterion, criterion.checked_by);
+        out.push_str(&hang("  - ", &how, term.width));
+    }
+    out
+}
+
+fn waves(plan: &CheckedPlan) -> Vec<Vec<&str>> {
+    let ids = |wave: Vec<&'_ CheckedTask>| wave.iter().map(|t| t.id.to_string()).collect();
+    let by_wave: Vec<Vec<String>> = plan.waves().into_iter().map(ids).collect();
+    let find = |id: &String| plan.plan().tasks.get_key_value(id).map(|(k, _)| k.as_str());
+    by_wave.iter().map(|wave| wave.iter().filter_map(find).collect()).collect()
+}
+
+/// `taken back by db.drop_index, exactly`
+pub(crate) fn way_back(task: &CheckedTask) -> String {
+    match &task.undo {
+        Some((by, UndoClass::Exact)) => format!("taken back by {by}, exactly"),
+        Some((by, UndoClass::Semantic)) => {
+            format!("taken back by {by}; what stays is listed")
+        }
+        None => "no way back".to_owned(),
+    }
+}
+
+fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Pure => "calculates",
+        Effect::Read => "looks",
+        Effect::Reversible => "changes, reversible",
+        Effect::Compensatable => "changes, compensatable",
+        Effect::Pivot => "changes for good",
+    }
+}

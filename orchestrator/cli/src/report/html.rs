@@ -1,0 +1,115 @@
+//! The report as one HTML file: nothing is loaded, nothing is run.
+
+use super::{
+    Figure,
+    document::{Block, Document},
+};
+
+const STYLE: &str = "\
+body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #d0d7de}\
+.lead{font-size:1.1rem;background:#f6f8fa;border-left:4px solid #0969da;padding:.7rem 1rem}\
+table{border-collapse:collapse;width:100%;font-size:.92rem}\
+td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #eaeef2;overflow-wrap:anywhere}\
+dl{display:grid;grid-template-columns:7rem 1fr;gap:.2rem}dt{color:#57606a}dd{margin:0;overflow-wrap:anywhere}\
+pre{background:#f6f8fa;padding:.6rem 1rem;overflow-x:auto}\
+.failed{color:#cf222e}.passed{color:#1a7f37}svg{vertical-align:middle}";
+
+/// Pixels of the longest bar.
+const BAR_MAX_PIXELS: f64 = 160.0;
+
+pub(super) fn write(document: &Document) -> String {
+    let title = text(&document.title);
+    let mut out = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+         <style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n<p class=\"lead\">{}</p>\n",
+        text(&document.lead)
+    );
+    for section in &document.sections {
+        out.push_str(&format!("<h2>{}</h2>\n", section.title));
+        out.extend(section.blocks.iter().map(block));
+    }
+    out.push_str("</body></html>\n");
+    out
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Facts(facts) => {
+            let fact = |(name, value): &(&str, String)| {
+                format!("<dt>{}</dt><dd>{}</dd>\n", text(name), text(value))
+            };
+            format!("<dl>\n{}</dl>\n", facts.iter().map(fact).collect::<String>())
+        }
+        Block::Paragraph(words) => format!("<p>{}</p>\n", text(words)),
+        Block::List(items) => {
+            let items: String = items.iter().map(|i| format!("<li>{}</li>\n", text(i))).collect();
+            format!("<ul>\n{items}</ul>\n")
+        }
+        Block::Table { head, rows } => {
+            let rows: String = rows.iter().map(|row| table_row(row)).collect();
+            format!("<table>\n{}{rows}</table>\n", table_head(head))
+        }
+        Block::Figures(figures) => {
+            let rows: String = figures.iter().map(figure_row).collect();
+            let head = table_head(&["", "before", "after", "change", ""]);
+            format!("<table>\n{head}{rows}</table>\n")
+        }
+        Block::Command(words) => format!("<pre>{}</pre>\n", text(words)),
+    }
+}
+
+fn table_head(names: &[&str]) -> String {
+    let cells: String = names.iter().map(|name| format!("<th>{name}</th>")).collect();
+    format!("<tr>{cells}</tr>\n")
+}
+
+fn table_row(cells: &[String]) -> String {
+    let cell = |cell: &String| match cell.as_str() {
+        verdict @ ("passed" | "failed") => format!("<td class=\"{verdict}\">{verdict}</td>"),
+        other => format!("<td>{}</td>", text(other)),
+    };
+    format!("<tr>{}</tr>\n", cells.iter().map(cell).collect::<String>())
+}
+
+fn figure_row(figure: &Figure) -> String {
+    let after = figure.after.map_or_else(|| "-".to_owned(), |after| figure.value(after));
+    let cells = [figure.name.clone(), figure.value(figure.before), after, figure.change()];
+    let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", text(cell))).collect();
+    format!("<tr>{cells}<td>{}</td></tr>\n", bars(figure))
+}
+
+/// Two bars on one scale, before above after.
+fn bars(figure: &Figure) -> String {
+    let most = figure.before.max(figure.after.unwrap_or_default());
+    if most <= 0.0 {
+        return String::new();
+    }
+    let width = |value: f64| (value / most * BAR_MAX_PIXELS).max(1.0);
+    let bar = |y: u8, value: f64, colour: &str| {
+        format!("<rect y=\"{y}\" width=\"{:.0}\" height=\"8\" fill=\"{colour}\"/>", width(value))
+    };
+    let after = figure.after.map(|after| bar(10, after, "#0969da")).unwrap_or_default();
+    format!(
+        "<svg width=\"{BAR_MAX_PIXELS:.0}\" height=\"18\" role=\"img\" aria-label=\"{}\">{}{after}</svg>",
+        text(&figure.in_words()),
+        bar(0, figure.before, "#afb8c1"),
+    )
+}
+
+/// Text that came from elsewhere must not become markup.
+fn text(words: &str) -> String {
+    let mut out = String::new();
+    for c in words.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}

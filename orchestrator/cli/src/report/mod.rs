@@ -1,0 +1,251 @@
+//! What a workflow came to, as a person would forward it. Pure: a history in, values out; how they
+//! are written stands in the files beside this one.
+
+mod document;
+mod facts;
+mod figures;
+mod html;
+mod markdown;
+mod text;
+
+use std::collections::BTreeMap;
+
+use deadelus_core::{Ending, Status, Workflow};
+use deadelus_proto::Sha256;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{history::History, plan_view, term::Term};
+pub(crate) use facts::stored;
+pub(crate) use figures::Figure;
+
+/// Outputs that travelled by reference, fetched.
+pub(crate) type Stored = BTreeMap<Sha256, Value>;
+
+/// The whole report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) workflow: String,
+    pub(crate) title: String,
+    /// In the person's words.
+    pub(crate) request: String,
+    pub(crate) target: String,
+    /// `done`, `undone`, `stuck`, `running`, …
+    pub(crate) status: String,
+    /// The outcome in a sentence.
+    pub(crate) outcome: String,
+    pub(crate) started_unix_ms: i64,
+    pub(crate) updated_unix_ms: i64,
+    pub(crate) submitted_by: String,
+    /// Who approved the plan; empty when nobody had to.
+    pub(crate) approved_by: String,
+    pub(crate) plan_digest: String,
+    /// Before and after, where something was measured.
+    pub(crate) figures: Vec<Figure>,
+    /// Changes that stand.
+    pub(crate) kept: Vec<Change>,
+    /// Changes that were tried and are taken back, or are to be.
+    pub(crate) taken_back: Vec<Change>,
+    /// Each diagnosis, in order.
+    pub(crate) found: Vec<Diagnosis>,
+    /// The budget's verdict.
+    pub(crate) budget: Option<Budget>,
+    /// Tasks that failed and changed nothing.
+    pub(crate) failed: Vec<Failed>,
+    pub(crate) checks: Vec<Checked>,
+    pub(crate) artefacts: Vec<Evidence>,
+    /// What taking back left behind.
+    pub(crate) residue: Vec<String>,
+    /// Retries, lost workers, timeouts, late effects.
+    pub(crate) incidents: Vec<String>,
+    /// The command that takes back what stands; empty when nothing stands.
+    pub(crate) undo: String,
+    /// Of the trace that covers the whole workflow; may be empty.
+    pub(crate) trace_id: String,
+}
+
+/// One thing that was changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Change {
+    pub(crate) task: String,
+    pub(crate) title: String,
+    /// `db.create_index`
+    pub(crate) does: String,
+    /// What exactly: the statement, the revision.
+    pub(crate) what: String,
+    /// Why it was taken back; empty for what is kept.
+    pub(crate) reason: String,
+    /// How it can be, or was, taken back.
+    pub(crate) way_back: String,
+    /// Whether it is certain that it does not stand any more.
+    pub(crate) is_gone: bool,
+}
+
+/// What a diagnosis found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Diagnosis {
+    pub(crate) task: String,
+    /// Whether it describes what is now: nothing that stands came after it.
+    pub(crate) is_current: bool,
+    pub(crate) causes: Vec<Cause>,
+}
+
+/// One cause of time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Cause {
+    pub(crate) cause: String,
+    /// Of the time, 0 to 1.
+    pub(crate) share: f64,
+    pub(crate) evidence: String,
+    pub(crate) advice: String,
+}
+
+/// What became of the budget.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Budget {
+    pub(crate) met: bool,
+    /// In a sentence.
+    pub(crate) verdict: String,
+}
+
+/// A task that failed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Failed {
+    pub(crate) task: String,
+    pub(crate) title: String,
+    pub(crate) message: String,
+}
+
+/// One criterion that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Checked {
+    pub(crate) task: String,
+    pub(crate) check: String,
+    pub(crate) measured: String,
+    /// `<= 50`
+    pub(crate) wanted: String,
+    pub(crate) pass: bool,
+    pub(crate) note: String,
+}
+
+/// Bytes that prove something.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Evidence {
+    pub(crate) task: String,
+    pub(crate) name: String,
+    pub(crate) sha256: String,
+    pub(crate) size_bytes: u64,
+}
+
+impl Report {
+    /// The report of a workflow as far as its log goes; `None` when nothing was accepted.
+    pub(crate) fn of(history: &History, stored: &Stored) -> Option<Self> {
+        let workflow = history.workflow()?;
+        let plan = workflow.plan();
+        let (kept, taken_back) = facts::changes(history, workflow, stored);
+        let figures = figures::figures(history, workflow, stored);
+        let budget = facts::budget(workflow);
+        let approved = workflow.gates().get(&deadelus_core::Gate::Plan);
+        let approved = approved.and_then(|gate| gate.decision.as_ref()).filter(|d| d.0);
+        let stands = !kept.is_empty() && workflow.ended().is_some();
+        Some(Self {
+            workflow: workflow.id().to_string(),
+            title: plan.plan().title.clone(),
+            request: plan.plan().request.clone(),
+            target: plan.plan().target.clone().unwrap_or_default(),
+            status: status(history, workflow),
+            outcome: outcome(history, workflow, &kept, budget.as_ref(), &figures),
+            started_unix_ms: workflow.accepted_unix_ms(),
+            updated_unix_ms: workflow.last_unix_ms(),
+            submitted_by: workflow.submitted_by().to_owned(),
+            approved_by: approved.map(|(_, by, _)| by.clone()).unwrap_or_default(),
+            plan_digest: plan.digest().to_string(),
+            found: facts::found(workflow, &kept, stored),
+            failed: facts::failed(workflow),
+            checks: facts::checks(workflow),
+            artefacts: facts::artefacts(workflow),
+            residue: facts::residue(workflow),
+            incidents: facts::incidents(history),
+            undo: if stands { format!("deadelus undo {}", workflow.id()) } else { String::new() },
+            trace_id: facts::trace_id(workflow.traceparent()),
+            figures,
+            kept,
+            taken_back,
+            budget,
+        })
+    }
+
+    /// For a terminal.
+    pub(crate) fn text(&self, term: Term) -> String {
+        text::write(&document::of(self), term)
+    }
+
+    /// For a ticket or a pull request.
+    pub(crate) fn markdown(&self) -> String {
+        markdown::write(&document::of(self))
+    }
+
+    /// One file for a browser, with nothing to load.
+    pub(crate) fn html(&self) -> String {
+        html::write(&document::of(self))
+    }
+}
+
+fn status(history: &History, workflow: &Workflow) -> String {
+    if history.needs_reconcile() {
+        return "needs-reconcile".to_owned();
+    }
+    workflow.status().to_string()
+}
+
+/// One sentence for those who read nothing else.
+fn outcome(
+    history: &History,
+    workflow: &Workflow,
+    kept: &[Change],
+    budget: Option<&Budget>,
+    figures: &[Figure],
+) -> String {
+    if history.needs_reconcile() {
+        return format!("The log is damaged: {}", history.alarms().join("; "));
+    }
+    let reason = workflow.ended().map(|(_, reason)| reason).unwrap_or_default();
+    match workflow.status() {
+        Status::Approval => "It waits for the approval of its plan; nothing has begun.".to_owned(),
+        Status::Running => "It is still under way.".to_owned(),
+        Status::TakingBack => "It is being taken back.".to_owned(),
+        Status::Stuck => "An undo failed; a person is needed.".to_owned(),
+        Status::Ended(Ending::Undone) => {
+            format!("Everything it did is taken back. {reason}")
+        }
+        Status::Ended(Ending::Cancelled) => {
+            format!("It was cancelled, and everything it did is taken back. {reason}")
+        }
+        Status::Ended(Ending::Rejected) => format!("It was rejected before it began. {reason}"),
+        Status::Ended(Ending::Done) => done(kept, budget, figures),
+    }
+}
+
+fn done(kept: &[Change], budget: Option<&Budget>, figures: &[Figure]) -> String {
+    let changes = match kept.len() {
+        0 => "Nothing was changed: no change was proved to help.".to_owned(),
+        1 => format!("One change is kept: {}.", kept[0].what.trim_end_matches(['.', ';'])),
+        n => format!("{n} changes are kept."),
+    };
+    let headline = figures.iter().find(|f| f.is_headline && f.after.is_some());
+    let effect = headline.map(|f| format!(" {}.", f.in_words())).unwrap_or_default();
+    let verdict = match budget {
+        Some(budget) if budget.met => " The budget is met.",
+        Some(_) => " The budget is not met.",
+        None => "",
+    };
+    format!("{changes}{effect}{verdict}")
+}
+
+/// How a kept change can be taken back.
+fn way_back(spec: &deadelus_core::plan::CheckedTask) -> String {
+    plan_view::way_back(spec)
+}
+
+#[cfg(test)]
+mod tests;

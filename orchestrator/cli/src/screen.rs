@@ -1,0 +1,129 @@
+//! What a person who watches sees: on a terminal a few lines that are drawn again, elsewhere one
+//! line for each thing that happens. Pure: text in, text out.
+
+use std::collections::BTreeMap;
+
+use deadelus_core::{Event, TaskStatus, Workflow};
+use deadelus_proto::{Direction, TaskId};
+
+use crate::{
+    commands::show,
+    history::{Entry, History},
+    lines::{self, Line},
+    term::{Term, Tone, cut},
+    time,
+};
+
+/// The last word on each task that is under way.
+pub(crate) type Progress = BTreeMap<TaskId, String>;
+
+/// The picture of this moment, a line each; none is wider than the terminal.
+pub(crate) fn frame(
+    history: &History,
+    workflow: &Workflow,
+    progress: &Progress,
+    now_unix_ms: i64,
+    term: Term,
+) -> Vec<String> {
+    let head = show::head(history, workflow, now_unix_ms, term);
+    let mut out: Vec<String> = head.lines().map(str::to_owned).collect();
+    let lines = lines::lines(history, now_unix_ms);
+    let width = lines.iter().map(|l| l.task.as_str().len()).max().unwrap_or(0);
+    let (mut waiting, mut skipped) = (0, 0);
+    for line in &lines {
+        match line.status {
+            TaskStatus::Waiting => waiting += 1,
+            TaskStatus::Skipped => skipped += 1,
+            TaskStatus::Running
+            | TaskStatus::Retrying
+            | TaskStatus::Done
+            | TaskStatus::Failed
+            | TaskStatus::Undoing
+            | TaskStatus::Undone
+            | TaskStatus::Stuck => out.push(row(line, progress.get(&line.task), width, term)),
+        }
+    }
+    for (gate, state) in workflow.open_gates() {
+        let text = cut(&format!("? gate {gate} waits: {}", state.reason), term.width);
+        out.push(term.paint(Tone::Warn, &text));
+    }
+    if waiting + skipped > 0 {
+        let text = format!("· {waiting} wait, {skipped} skipped");
+        out.push(term.paint(Tone::Dim, &text));
+    }
+    out
+}
+
+fn row(line: &Line, progress: Option<&String>, width: usize, term: Term) -> String {
+    let (mark, tone) = lines::mark(line.status);
+    let took = line.took_ms.map(time::span).unwrap_or_default();
+    let says = match line.status {
+        TaskStatus::Running | TaskStatus::Undoing => progress.unwrap_or(&line.title),
+        TaskStatus::Waiting
+        | TaskStatus::Retrying
+        | TaskStatus::Done
+        | TaskStatus::Failed
+        | TaskStatus::Skipped
+        | TaskStatus::Undone
+        | TaskStatus::Stuck => {
+            if line.note.is_empty() {
+                &line.title
+            } else {
+                &line.note
+            }
+        }
+    };
+    let first = format!("{:<width$} {took:>8}  ", line.task.as_str());
+    let room = term.width.saturating_sub(first.chars().count() + 2);
+    format!("{} {first}{}", term.paint(tone, mark), cut(says, room))
+}
+
+/// One line for an event, for logs and pipes; none for what a reader does not need.
+pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
+    let title = |id: &TaskId| workflow.task(id).map(|(t, _)| t.title.as_str()).unwrap_or_default();
+    let way = |direction: Direction| match direction {
+        Direction::Do => "",
+        Direction::Undo => "undo ",
+    };
+    let text = match &entry.event {
+        Event::Accepted { plan, submitted_by, .. } => {
+            format!("accepted from {submitted_by}: {}", plan.plan().title)
+        }
+        Event::GateOpened { gate, reason } => format!("gate {gate} waits for a person: {reason}"),
+        Event::GateDecided { gate, approved, by, reason } => {
+            let what = if *approved { "approved" } else { "rejected" };
+            format!("gate {gate} {what} by {by} {reason}")
+        }
+        Event::TaskRequested { attempt: a, .. } => {
+            let again = if a.number > 1 { format!(", try {}", a.number) } else { String::new() };
+            format!("{}{}: begins: {}{again}", way(a.direction), a.task, title(&a.task))
+        }
+        Event::TaskDone { attempt: a, done, .. } => {
+            let found = if done.reconciled { ", found done by an earlier delivery" } else { "" };
+            format!("{}{}: done{found}", way(a.direction), a.task)
+        }
+        Event::TaskFailed { attempt: a, failure, .. } => {
+            format!("{}{}: failed: {failure}", way(a.direction), a.task)
+        }
+        Event::TaskTimedOut { attempt: a } => {
+            format!("{}{}: nobody answered by the deadline", way(a.direction), a.task)
+        }
+        Event::RetryScheduled { attempt: a, not_before_unix_ms } => {
+            let at = time::clock(*not_before_unix_ms);
+            format!("{}{}: is tried again at {at}", way(a.direction), a.task)
+        }
+        Event::TaskSkipped { task, reason } => format!("{task}: skipped: {reason}"),
+        Event::ScopeClosing { scope, reason } => format!("{scope} is taken back: {reason}"),
+        Event::ScopeClosed { scope } => format!("{scope} is taken back"),
+        Event::TakeBackOrdered { reason, .. } => format!("everything is taken back: {reason}"),
+        Event::LateEffect { task, .. } => {
+            format!("{task}: took effect after it was given up; it is taken back")
+        }
+        Event::StuckRetried { by, .. } => format!("{by} has the failed undos tried again"),
+        Event::StuckResolved { task, by, .. } => format!("{task}: taken back by hand by {by}"),
+        Event::Ended { ending, reason } => format!("{ending}: {reason}"),
+        Event::UndoRecorded { .. } => return None,
+    };
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some(format!("{} {text}", time::clock(entry.at_unix_ms)))
+}
