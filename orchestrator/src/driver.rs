@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::jetstream::AckKind;
 use deadelus_core::{Chain, Command, Input, Status, decide};
 use deadelus_mesh::meters;
 use deadelus_proto::{TaskKey, WorkflowId, pb};
@@ -117,10 +116,8 @@ impl Driver {
             }
         };
         let problems = match decided {
-            Decided::Unknown => {
-                let _ = message.ack_with(AckKind::Nak(None)).await;
-                return;
-            }
+            // Unacknowledged, it comes again when its time is over.
+            Decided::Unknown => return,
             Decided::Yes => vec![],
             Decided::NoNews => {
                 // Perhaps the one who decided it died before dispatching.

@@ -1,4 +1,4 @@
-//! The process of the database specialist.
+//! The process of the db specialist.
 
 use std::process::ExitCode;
 

@@ -5,12 +5,12 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{database::Database, postgres::Postgres, sqlite::Sqlite};
 
 /// One database.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DbTarget {
     /// `sqlite:PATH`, or a PostgreSQL URL: `postgresql://user:password@host/shop`,
@@ -106,6 +106,13 @@ impl fmt::Debug for Location {
                 write!(f, "postgresql://{user}@{:?}/{name}", config.get_hosts())
             }
         }
+    }
+}
+
+/// For a person to read; what it prints has no password and is not read back.
+impl Serialize for Location {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{self:?}"))
     }
 }
 
