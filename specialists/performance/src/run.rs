@@ -112,7 +112,7 @@ impl Statement {
     }
 }
 
-/// Where the time of a request went: the parts add up to the mean.
+/// Where the time of a request went: the parts and the generator's lag add up to the mean.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// Over all endpoints, from the intended send time.
@@ -133,8 +133,18 @@ pub struct Latency {
     pub external_ms: Option<f64>,
     /// On the service's processor, part of the rest.
     pub cpu_ms: Option<f64>,
-    /// The mean without all parts above that were measured, `cpu_ms` excepted.
+    /// How late the generator itself was on average: nothing that it waits for is the service's,
+    /// so this is its own machine's part.
+    pub generator_lag_ms: f64,
+    /// What is left of the mean; `cpu_ms` is a part of it.
     pub rest_ms: f64,
+}
+
+impl Latency {
+    /// What the service and the way to it took, on average.
+    pub(crate) fn of_service_ms(&self) -> f64 {
+        self.mean_ms - self.generator_lag_ms
+    }
 }
 
 impl Run {

@@ -63,6 +63,7 @@ pub(crate) fn latency(mean_ms: f64, db: f64, pool: f64, lock: f64, external: f64
         lock_wait_ms: Some(lock),
         external_ms: Some(external),
         cpu_ms: None,
+        generator_lag_ms: 0.0,
         rest_ms: mean_ms - db - pool - lock - external,
     }
 }

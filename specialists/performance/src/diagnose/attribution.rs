@@ -57,7 +57,7 @@ pub(super) struct Behind {
 /// All causes with a share, the greatest first.
 pub(super) fn causes(measurement: &Measurement, plans: &[Plan]) -> Vec<Finding> {
     let parts = Parts::of(measurement, plans);
-    let mean_ms = measurement.latency.mean_ms;
+    let whole_ms = measurement.latency.of_service_ms();
     let each = [
         (Cause::MissingIndex, parts.database.scans_ms + parts.behind.scans),
         (Cause::NPlusOne, parts.database.loops_ms + parts.behind.loops),
@@ -69,7 +69,7 @@ pub(super) fn causes(measurement: &Measurement, plans: &[Plan]) -> Vec<Finding> 
     ];
     let mut findings: Vec<Finding> = each
         .into_iter()
-        .map(|(cause, ms)| (cause, ms / mean_ms * 100.0))
+        .map(|(cause, ms)| (cause, ms / whole_ms * 100.0))
         .filter(|(_, share)| *share >= SHARE_MIN_PERCENT)
         .map(|(cause, share)| report::finding(cause, share, &parts, measurement))
         .collect();

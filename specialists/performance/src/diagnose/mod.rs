@@ -104,7 +104,7 @@ pub struct Diagnosis {
 pub struct Finding {
     /// Which.
     pub cause: Cause,
-    /// Of the mean latency, in per cent.
+    /// Of the mean latency without the generator's lag, in per cent.
     pub share: f64,
     /// The figures it stands on.
     pub evidence: String,

@@ -44,7 +44,7 @@ pub(super) fn unattributed(measurement: &Measurement) -> Finding {
         share: 100.0,
         evidence: format!(
             "a request takes {} ms, and neither the service nor the database says on what",
-            measurement.latency.mean_ms
+            measurement.latency.of_service_ms()
         ),
         advice: "configure counters_url or database for this target, and measure again".to_owned(),
         statement: None,
@@ -93,7 +93,7 @@ fn evidence(cause: Cause, parts: &Parts<'_>, measurement: &Measurement) -> Strin
             "{:.1} of {:.1} ms per request pass outside of the database, its locks and \
              connections and other services{}",
             parts.rest_ms,
-            latency.mean_ms,
+            latency.of_service_ms(),
             outside_of_the_handler(measurement)
         ),
         Cause::None | Cause::Unattributed => String::new(),
@@ -188,7 +188,7 @@ fn outside_of_the_handler(measurement: &Measurement) -> String {
         return String::new();
     }
     let handler_ms = crate::statistics::mean(&handlers);
-    let outside = (measurement.latency.mean_ms - handler_ms).max(0.0);
+    let outside = (measurement.latency.of_service_ms() - handler_ms).max(0.0);
     format!("; {outside:.1} ms of it before or after the service's own handler")
 }
 

@@ -2,9 +2,10 @@
 
 mod generator;
 mod measure;
+mod open;
 mod postgres;
 mod server;
-mod shop;
+mod sqlite;
 
 use std::sync::Arc;
 

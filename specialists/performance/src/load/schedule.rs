@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use hyper::http::uri::PathAndQuery;
 
-use crate::target::Step;
+use crate::{run::as_f64, target::Step};
 
 /// One request that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,7 @@ impl Iterator for Schedule {
         if self.next == self.shots {
             return None;
         }
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52 requests")]
-        let at = Duration::from_secs_f64(self.next as f64 / self.rate_per_s);
+        let at = Duration::from_secs_f64(as_f64(self.next) / self.rate_per_s);
         self.next += 1;
         let endpoint = self.pick();
         let path = self.scenario[endpoint].path.fill(&mut self.rng);

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
 
+use crate::run::as_f64;
+
 /// Two latencies closer than one part in a thousand are the same.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
@@ -121,14 +123,17 @@ impl Tally {
 
     /// Answers per second, until the last one was there or the run over, whichever came later.
     pub(crate) fn achieved_rate_per_s(&self, duration_s: f64) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52 requests")]
-        let answered = self.answered() as f64;
-        answered / self.finished.as_secs_f64().max(duration_s)
+        as_f64(self.answered()) / self.finished.as_secs_f64().max(duration_s)
     }
 
     /// How late the generator itself was for all but 5 % of the requests.
     pub(crate) fn lag_p95_ms(&self) -> f64 {
         milliseconds(self.lag.value_at_quantile(0.95))
+    }
+
+    /// How late the generator was, summed over all requests.
+    pub(crate) fn lag_ms(&self) -> f64 {
+        self.lag.mean() * as_f64(self.lag.len()) / 1_000.0
     }
 
     /// The latencies of all endpoints together.
@@ -149,9 +154,8 @@ impl EndpointTally {
 }
 
 /// From a histogram's microseconds.
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52 microseconds")]
 pub(crate) fn milliseconds(microseconds: u64) -> f64 {
-    microseconds as f64 / 1_000.0
+    as_f64(microseconds) / 1_000.0
 }
 
 #[expect(clippy::expect_used, reason = "the number of digits is a constant within 0..=5")]

@@ -25,18 +25,19 @@ pub(super) const ACHIEVED_MIN: f64 = 0.95;
 /// All runs together. There is at least one.
 pub(super) fn measurement(site: &Site, load: &Load, observed: &[Observed]) -> Measurement {
     let mut usage = Usage::default();
-    let (mut latency, mut requests) = (histogram(), 0);
+    let (mut latency, mut requests, mut lag_ms) = (histogram(), 0, 0.0);
     for one in observed {
         usage.add(&one.usage);
         latency.add(one.tally.latency()).ok();
         requests += counted(one);
+        lag_ms += one.tally.lag_ms();
     }
     let counters = usage.counters(requests);
     Measurement {
         revision: observed.last().and_then(|one| one.revision[1].clone()),
         runs: observed.iter().map(|one| run(site, load, one)).collect(),
         statements: statements(&usage, requests),
-        latency: attribution(&latency, &counters),
+        latency: attribution(&latency, lag_ms / as_f64(latency.len().max(1)), &counters),
         pool_size: observed.last().and_then(|one| one.pool_size),
     }
 }
@@ -130,7 +131,7 @@ fn statements(usage: &Usage, requests: u64) -> Vec<Statement> {
     statements
 }
 
-fn attribution(latency: &Histogram<u64>, counters: &Counters) -> Latency {
+fn attribution(latency: &Histogram<u64>, lag_ms: f64, counters: &Counters) -> Latency {
     let at = |quantile| milliseconds(latency.value_at_quantile(quantile));
     let mean_ms = latency.mean() / 1_000.0;
     let parts =
@@ -145,7 +146,8 @@ fn attribution(latency: &Histogram<u64>, counters: &Counters) -> Latency {
         lock_wait_ms: counters.lock_wait_ms.map(rounded),
         external_ms: counters.external_ms.map(rounded),
         cpu_ms: counters.cpu_ms.map(rounded),
-        rest_ms: rounded(mean_ms - parts.into_iter().flatten().sum::<f64>()),
+        generator_lag_ms: rounded(lag_ms),
+        rest_ms: rounded(mean_ms - lag_ms - parts.into_iter().flatten().sum::<f64>()),
     }
 }
 
