@@ -97,11 +97,7 @@ pub async fn read(mesh: &Mesh, id: &WorkflowId) -> Result<Chain, MeshError> {
     for (sequence, bytes) in append::read_log(mesh, &subject, 0).await? {
         match pb::Decision::decode(bytes) {
             Ok(decision) => tell(id, &chain.read(sequence, decision)),
-            Err(error) => {
-                // Nobody but an orchestrator may write here; a message that is no decision is
-                // passed over by every reader alike.
-                tracing::error!(workflow = %id, sequence, %error, "junk in the log");
-            }
+            Err(problem) => tell(id, &chain.read_junk(sequence, problem)),
         }
     }
     Ok(chain)

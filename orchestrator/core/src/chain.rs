@@ -110,6 +110,22 @@ impl Chain {
         }
     }
 
+    /// Takes note of a message that is not even a decision. It may have been one that was
+    /// acknowledged, so from here on nothing is done any more.
+    pub fn read_junk(&mut self, sequence: u64, problem: impl ToString) -> Link {
+        if let Some(gap) = &self.gap {
+            return Link::NeedsReconcile(gap.clone());
+        }
+        if sequence <= self.last {
+            return Link::Known;
+        }
+        self.last = sequence;
+        let source = Malformed { field: "decision", problem: problem.to_string() };
+        let gap = Gap::Malformed { sequence, source };
+        self.gap = Some(gap.clone());
+        Link::NeedsReconcile(gap)
+    }
+
     /// The workflow after the last decision that counts.
     pub fn workflow(&self) -> Option<&Workflow> {
         self.workflow.as_ref()

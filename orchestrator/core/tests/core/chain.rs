@@ -98,3 +98,15 @@ fn a_log_begins_with_its_plan() {
         panic!("a report came first");
     };
 }
+
+#[test]
+fn junk_may_have_been_a_decision_so_nothing_goes_on_behind_it() {
+    let (_, decisions) = two_decisions();
+    let mut chain = Chain::new("wf".parse().unwrap());
+    let _ = chain.read(7, decisions[0].clone());
+    let Link::NeedsReconcile(gap) = chain.read_junk(8, "no protobuf") else {
+        panic!("junk was passed over");
+    };
+    assert_eq!(chain.read(9, decisions[1].clone()), Link::NeedsReconcile(gap));
+    assert_eq!((chain.last_sequence(), chain.outstanding()), (8, vec![]));
+}
