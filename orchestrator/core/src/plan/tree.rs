@@ -63,6 +63,11 @@ impl<'de> Visitor<'de> for Tree<'_> {
         Ok(Value::Null)
     }
 
+    /// What an empty file is to a YAML parser.
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
     fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
         Ok(v.into())
     }
