@@ -13,7 +13,8 @@ pub struct Measurement {
     pub revision: Option<String>,
     /// Each run on its own: noise is what differs between them.
     pub runs: Vec<Run>,
-    /// The twenty that took most of the database's time, over all runs.
+    /// The twenty that took most of the database's time, over all runs; without those that begin
+    /// and end transactions.
     pub statements: Vec<Statement>,
     /// Where the time of a request went, over all runs.
     pub latency: Latency,
@@ -117,7 +118,7 @@ impl Statement {
 pub struct Latency {
     /// Over all endpoints, from the intended send time.
     pub mean_ms: f64,
-    /// Likewise.
+    /// Of the slowest endpoint that reads, over all runs; of all endpoints where none reads.
     pub p50_ms: f64,
     /// Likewise.
     pub p95_ms: f64,
@@ -148,7 +149,15 @@ impl Latency {
 }
 
 impl Run {
-    /// Sent and dropped requests with this role.
+    /// What limits on latency are about: the endpoints that read; all of them where none does.
+    pub(crate) fn judged(&self) -> impl Iterator<Item = &EndpointFigures> {
+        let any_reads = self.requests(Role::Read) > 0;
+        self.endpoints
+            .iter()
+            .filter(move |e| e.requests > 0 && (!any_reads || e.role == Role::Read))
+    }
+
+    /// Sent requests with this role.
     pub(crate) fn requests(&self, role: Role) -> u64 {
         self.of(role).map(|e| e.requests).sum()
     }
@@ -168,7 +177,8 @@ impl Run {
         if due == 0 { 1.0 } else { as_f64(lost) / as_f64(due) }
     }
 
-    fn of(&self, role: Role) -> impl Iterator<Item = &EndpointFigures> {
+    /// The endpoints with this role.
+    pub(crate) fn of(&self, role: Role) -> impl Iterator<Item = &EndpointFigures> {
         self.endpoints.iter().filter(move |e| e.role == role)
     }
 }

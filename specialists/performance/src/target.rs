@@ -97,10 +97,12 @@ pub enum Role {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Milliseconds, of the slowest endpoint.
+    /// Milliseconds, of the slowest endpoint that reads; of all endpoints where none reads.
     pub p95_ms: Option<f64>,
-    /// Milliseconds, of the slowest endpoint.
+    /// Likewise.
     pub p99_ms: Option<f64>,
+    /// Milliseconds, of the slowest endpoint that writes.
+    pub write_p95_ms: Option<f64>,
     /// Failed and dropped requests, 0 to 1.
     pub error_rate: Option<f64>,
     /// Milliseconds in the database, per request.

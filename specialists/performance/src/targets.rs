@@ -43,7 +43,7 @@ fn facts(site: &Site) -> BTreeMap<String, String> {
         ("counters".to_owned(), counters.to_owned()),
     ]);
     if let Some(p95_ms) = site.budget.as_ref().and_then(|budget| budget.p95_ms) {
-        facts.insert("budget_p95_ms".to_owned(), p95_ms.to_string());
+        facts.insert("p95_ms".to_owned(), p95_ms.to_string());
     }
     facts
 }

@@ -26,10 +26,17 @@ fn a_limit_is_met_missed_or_not_known() {
 }
 
 #[test]
-fn the_slowest_endpoint_decides() {
+fn reads_and_writes_have_limits_of_their_own() {
     let budget = Budget { p95_ms: Some(50.0), ..Budget::default() };
+    let writing = Budget { write_p95_ms: Some(50.0), ..Budget::default() };
     let runs: Vec<_> = [60.0; 3].map(|write| run(5.0, write, Counters::default())).to_vec();
-    assert_eq!(one(&runs, &budget).verdict, LineVerdict::Missed);
+    assert_eq!(one(&runs, &budget).verdict, LineVerdict::Met);
+    assert_eq!(one(&runs, &writing).verdict, LineVerdict::Missed);
+    let only_reads: Vec<_> = [5.0; 3].map(|read| run(read, 0.0, Counters::default())).to_vec();
+    assert_eq!(one(&only_reads, &writing).measured, None);
+    let mut only_writes = runs;
+    only_writes.iter_mut().for_each(|run| run.endpoints[0].requests = 0);
+    assert_eq!(one(&only_writes, &budget).verdict, LineVerdict::Missed);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Cause, Finding, FullScan, Plan, report};
 use crate::{
-    run::{Measurement, Statement, as_f64, rounded},
+    run::{Measurement, Statement, as_f64},
     sql,
 };
 
@@ -16,8 +16,8 @@ const LOOP_CALLS_MIN: f64 = 3.0;
 const LOOP_ROWS_MAX: f64 = 1.05;
 /// How well calls must fit another statement's rows to be caused by them.
 const LOOP_FIT: f64 = 0.1;
-/// Causes below this share are not worth a reader's time; they are added to the rest.
-const SHARE_MIN_PERCENT: f64 = 0.05;
+/// Causes below this share are not worth a reader's time; a handful of them is below a per cent.
+const SHARE_MIN: f64 = 0.001;
 
 /// What is known of the statements' part in the time, in milliseconds per request.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ pub(super) fn causes(measurement: &Measurement, plans: &[Plan]) -> Vec<Finding> 
     ];
     let mut findings: Vec<Finding> = each
         .into_iter()
-        .map(|(cause, ms)| (cause, ms / whole_ms * 100.0))
-        .filter(|(_, share)| *share >= SHARE_MIN_PERCENT)
+        .map(|(cause, ms)| (cause, ms / whole_ms))
+        .filter(|(_, share)| *share >= SHARE_MIN)
         .map(|(cause, share)| report::finding(cause, share, &parts, measurement))
         .collect();
     findings.sort_by(|a, b| b.share.total_cmp(&a.share));
@@ -164,9 +164,4 @@ fn held_connections_per_ms(measurement: &Measurement) -> f64 {
     let rates = measurement.runs.iter().map(|run| run.achieved_rate_per_s);
     let per_ms = rates.sum::<f64>() / as_f64(runs as u64) / 1_000.0;
     measurement.pool_size.map_or(0.0, |size| per_ms / as_f64(size.max(1)))
-}
-
-/// For a reader: one decimal.
-pub(super) fn percent(share: f64) -> f64 {
-    rounded((share * 10.0).round() / 10.0)
 }

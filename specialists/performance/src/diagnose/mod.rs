@@ -15,8 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    run::{EndpointFigures, Measurement, Statement},
-    target::Budget,
+    run::{EndpointFigures, Measurement, Run, Statement, rounded},
+    target::{Budget, Role},
     targets::Sites,
 };
 
@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Where nobody said how fast is fast enough: below this no person notices the difference.
 const FAST_ENOUGH_P95_MS: f64 = 10.0;
 /// The shares are of one whole; what is further off was counted twice or not at all.
-const SHARES_OFF_MAX: f64 = 5.0;
+const SHARES_OFF_MAX: f64 = 0.05;
 
 /// What `measure` and `db.explain` have found.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -104,7 +104,7 @@ pub struct Diagnosis {
 pub struct Finding {
     /// Which.
     pub cause: Cause,
-    /// Of the mean latency without the generator's lag, in per cent.
+    /// Of the mean latency without the generator's lag, 0 to 1.
     pub share: f64,
     /// The figures it stands on.
     pub evidence: String,
@@ -130,7 +130,10 @@ impl ReadCapability for Diagnose {
             effect: Effect::Pure,
             idempotency: Idempotency::Natural,
             checks: &[
-                ("shares_add_up", "the shares of all causes are 100 % of the latency, within 5"),
+                (
+                    "shares_add_up",
+                    "the shares of all causes are the whole latency, within a twentieth",
+                ),
                 ("cause_has_evidence", "every cause names the figures it stands on"),
             ],
             undo: None,
@@ -171,20 +174,24 @@ fn diagnose(measurement: &Measurement, plans: &[Plan], budget: &Budget) -> Diagn
 /// A request that fails is not fast, however soon.
 fn is_fast_enough(measurement: &Measurement, budget: &Budget) -> bool {
     let limit = budget.p95_ms.unwrap_or(FAST_ENOUGH_P95_MS);
+    let write_limit = budget.write_p95_ms.unwrap_or(f64::INFINITY);
     let may_fail = budget.error_rate.unwrap_or(0.0);
-    let fast = |e: &EndpointFigures| e.requests == 0 || e.p95_ms <= limit;
-    let runs = &measurement.runs;
-    !runs.is_empty()
-        && runs.iter().all(|run| run.endpoints.iter().all(fast) && run.error_rate() <= may_fail)
+    let within = |limit: f64| move |e: &EndpointFigures| e.requests == 0 || e.p95_ms <= limit;
+    let fast = |run: &Run| {
+        run.judged().all(within(limit))
+            && run.of(Role::Write).all(within(write_limit))
+            && run.error_rate() <= may_fail
+    };
+    !measurement.runs.is_empty() && measurement.runs.iter().all(fast)
 }
 
 fn checks(diagnosis: &Diagnosis) -> Vec<Check> {
     let sum: f64 = diagnosis.causes.iter().map(|finding| finding.share).sum();
     let silent = diagnosis.causes.iter().filter(|finding| finding.evidence.is_empty()).count();
-    let off = (sum - 100.0).abs();
+    let off = (sum - 1.0).abs();
     vec![
-        Check::at_most("shares_add_up", (off * 10.0).round() / 10.0, SHARES_OFF_MAX).note(format!(
-            "the shares are {sum:.1} % together; more than 100 means that the counters hold the \
+        Check::at_most("shares_add_up", rounded(off), SHARES_OFF_MAX).note(format!(
+            "the shares are {sum:.3} together; more than 1 means that the counters hold the \
              time of other requests, or of statements that ran side by side"
         )),
         Check::equal("cause_has_evidence", silent, 0),

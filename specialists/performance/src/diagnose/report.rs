@@ -2,9 +2,9 @@
 
 use super::{
     Cause, Finding,
-    attribution::{InDatabase, Parts, percent},
+    attribution::{InDatabase, Parts},
 };
-use crate::run::{Measurement, Statement};
+use crate::run::{Measurement, Run, Statement, rounded};
 
 /// Characters of a statement that are enough to know it by.
 const TEXT_SHOWN_CHARS: usize = 120;
@@ -17,7 +17,7 @@ pub(super) fn finding(
 ) -> Finding {
     Finding {
         cause,
-        share: percent(share),
+        share: rounded(share),
         evidence: evidence(cause, parts, measurement),
         advice: advice(cause, parts),
         statement: statement(cause, &parts.database),
@@ -26,11 +26,11 @@ pub(super) fn finding(
 
 /// Fast enough, so that there is nothing to look for.
 pub(super) fn nothing(measurement: &Measurement) -> Finding {
-    let worst = measurement.runs.iter().flat_map(|run| &run.endpoints);
+    let worst = measurement.runs.iter().flat_map(Run::judged);
     let p95 = worst.map(|e| e.p95_ms).fold(0.0, f64::max);
     Finding {
         cause: Cause::None,
-        share: 100.0,
+        share: 1.0,
         evidence: format!("the slowest endpoint has a p95 of {p95} ms in its worst run"),
         advice: "change nothing".to_owned(),
         statement: None,
@@ -41,7 +41,7 @@ pub(super) fn nothing(measurement: &Measurement) -> Finding {
 pub(super) fn unattributed(measurement: &Measurement) -> Finding {
     Finding {
         cause: Cause::Unattributed,
-        share: 100.0,
+        share: 1.0,
         evidence: format!(
             "a request takes {} ms, and neither the service nor the database says on what",
             measurement.latency.of_service_ms()

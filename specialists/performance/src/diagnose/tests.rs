@@ -128,7 +128,7 @@ fn work_of_the_service_is_told_from_waiting_when_it_is_counted() {
     let mut parts = latency(60.0, 1.0, 0.0, 0.0, 0.0);
     assert_eq!(first(&measurement(parts), &[]), Cause::NotDb);
     parts.cpu_ms = Some(50.0);
-    assert_eq!(causes(&measurement(parts), &[])[0], (Cause::Cpu, 85.0));
+    assert_eq!(causes(&measurement(parts), &[])[0], (Cause::Cpu, 0.85));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_statement_that_waited_for_a_lock_is_not_blamed_for_the_wait() {
     let parts = latency(32.0, 5.0, 0.0, 25.0, 0.0);
     let causes = causes(&shop(parts, vec![statement(LINES, 1.0, 5.0, 30.0)]), &scan(300_000.0));
     assert_eq!(causes[0].0, Cause::LockWait);
-    assert_eq!(causes[1], (Cause::MissingIndex, 15.6));
+    assert_eq!(causes[1], (Cause::MissingIndex, 0.156));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn without_counters_nothing_is_claimed() {
     for run in &mut blind.runs {
         run.counters = crate::run::Counters::default();
     }
-    assert_eq!(causes(&blind, &scan(300_000.0)), [(Cause::Unattributed, 100.0)]);
+    assert_eq!(causes(&blind, &scan(300_000.0)), [(Cause::Unattributed, 1.0)]);
 }
 
 #[test]

@@ -79,9 +79,9 @@ async fn failures_are_counted_by_class() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_the_load_stops_it() {
     let server = Server::open().await;
-    let long = site(&server.url, "/fixed", &json!({"duration_s": 600.0}));
+    let long = site(&server.url, "/fixed", &json!({"rate_per_s": 0.01, "duration_s": 600.0}));
     let cut = tokio::time::timeout(Duration::from_millis(300), load(&long)).await;
     assert!(cut.is_err());
-    // The thread that keeps time notices at the next request that is due, and the runtime can
-    // end: were it not so, this test would last ten minutes.
+    // The thread that keeps time notices, and the runtime can end: were it not so, this test
+    // would last until the second request is due, 100 s after the first.
 }

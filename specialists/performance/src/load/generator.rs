@@ -25,6 +25,8 @@ use crate::target::{Site, at};
 const DUE_QUEUE_MAX: usize = 1_024;
 /// Requests of each run that get a span of their own; one for each would drown the trace.
 const TRACED_REQUESTS: u64 = 20;
+/// The thread that keeps time looks this often whether the run was given up.
+const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
 /// Time for the thread to start before the first request is due.
 const LEAD_IN: Duration = Duration::from_millis(20);
 
@@ -54,8 +56,9 @@ pub(crate) async fn fire(site: &Site, client: &HttpClient, schedule: Schedule) -
                     }
                 }
             },
-            Some(sample) = under_way.join_next() => if let Ok(sample) = sample {
-                tally.add(&sample);
+            Some(sample) = under_way.join_next() => match sample {
+                Ok(sample) => tally.add(&sample),
+                Err(error) => tracing::error!(%error, "a request was not brought to its end"),
             },
             else => return tally,
         }
@@ -65,7 +68,13 @@ pub(crate) async fn fire(site: &Site, client: &HttpClient, schedule: Schedule) -
 /// Hands each request over when it is due. Ends early when nobody takes them any more.
 fn keep_time(schedule: Schedule, start: Instant, due: &mpsc::Sender<Shot>) {
     for shot in schedule {
-        std::thread::sleep((start + shot.at).saturating_duration_since(Instant::now()));
+        loop {
+            let left = (start + shot.at).saturating_duration_since(Instant::now());
+            if left.is_zero() || due.is_closed() {
+                break;
+            }
+            std::thread::sleep(left.min(LOOK_UP_EVERY));
+        }
         if due.blocking_send(shot).is_err() {
             return;
         }

@@ -11,6 +11,7 @@ use crate::{
         tally::{EndpointTally, histogram, milliseconds},
     },
     run::{Counters, EndpointFigures, Latency, Measurement, Run, Statement, as_f64, rounded},
+    sql,
     target::{Load, Role, Site, Step},
     usage::Usage,
 };
@@ -25,19 +26,19 @@ pub(super) const ACHIEVED_MIN: f64 = 0.95;
 /// All runs together. There is at least one.
 pub(super) fn measurement(site: &Site, load: &Load, observed: &[Observed]) -> Measurement {
     let mut usage = Usage::default();
-    let (mut latency, mut requests, mut lag_ms) = (histogram(), 0, 0.0);
+    let (mut requests, mut lag_ms) = (0, 0.0);
     for one in observed {
         usage.add(&one.usage);
-        latency.add(one.tally.latency()).ok();
         requests += counted(one);
         lag_ms += one.tally.lag_ms();
     }
-    let counters = usage.counters(requests);
+    let (judged, all) = latencies(site, observed);
+    let lag_ms = lag_ms / as_f64(all.len().max(1));
     Measurement {
         revision: observed.last().and_then(|one| one.revision[1].clone()),
         runs: observed.iter().map(|one| run(site, load, one)).collect(),
         statements: statements(&usage, requests),
-        latency: attribution(&latency, lag_ms / as_f64(latency.len().max(1)), &counters),
+        latency: attribution(&judged, &all, lag_ms, &usage.counters(requests)),
         pool_size: observed.last().and_then(|one| one.pool_size),
     }
 }
@@ -113,6 +114,7 @@ fn statements(usage: &Usage, requests: u64) -> Vec<Statement> {
     let mut statements: Vec<Statement> = usage
         .statements
         .iter()
+        .filter(|s| !sql::is_control(&s.text))
         .map(|s| {
             let per_call = |sum: u64| rounded(as_f64(sum) / as_f64(s.calls.max(1)));
             Statement {
@@ -131,9 +133,33 @@ fn statements(usage: &Usage, requests: u64) -> Vec<Statement> {
     statements
 }
 
-fn attribution(latency: &Histogram<u64>, lag_ms: f64, counters: &Counters) -> Latency {
-    let at = |quantile| milliseconds(latency.value_at_quantile(quantile));
-    let mean_ms = latency.mean() / 1_000.0;
+/// Over all runs: of the slowest endpoint that reads (see [`Run::judged`]), and of all together.
+fn latencies(site: &Site, observed: &[Observed]) -> (Histogram<u64>, Histogram<u64>) {
+    let (mut slowest, mut all) = (histogram(), histogram());
+    let any_reads = site.endpoints.iter().any(|step| step.role == Role::Read);
+    for (place, step) in site.endpoints.iter().enumerate() {
+        let mut latency = histogram();
+        for one in observed {
+            latency.add(&one.tally.endpoints[place].latency).ok();
+        }
+        // Histograms that resize themselves refuse nothing.
+        all.add(&latency).ok();
+        let p95 = |of: &Histogram<u64>| of.value_at_quantile(0.95);
+        if (!any_reads || step.role == Role::Read) && p95(&latency) >= p95(&slowest) {
+            slowest = latency;
+        }
+    }
+    (slowest, all)
+}
+
+fn attribution(
+    judged: &Histogram<u64>,
+    all: &Histogram<u64>,
+    lag_ms: f64,
+    counters: &Counters,
+) -> Latency {
+    let at = |quantile| milliseconds(judged.value_at_quantile(quantile));
+    let mean_ms = all.mean() / 1_000.0;
     let parts =
         [counters.db_ms, counters.pool_wait_ms, counters.lock_wait_ms, counters.external_ms];
     Latency {
