@@ -8,8 +8,7 @@
 use std::sync::Arc;
 
 use deadelus_proto::{
-    Aftermath, Direction, Done, ErrorClass, Failure, News, Report, Sha256, TaskId, TaskKey, Undo,
-    WorkflowId,
+    Direction, Done, ErrorClass, Failure, News, Report, Sha256, TaskId, TaskKey, Undo, WorkflowId,
 };
 
 use crate::{
@@ -335,7 +334,7 @@ fn take_report(draft: &mut Draft, report: Report) -> Result<(), Refusal> {
     Ok(event.map_or(Ok(()), |event| draft.push(event))?)
 }
 
-/// The first way back that was recorded is the true one, whichever attempt recorded it.
+/// Every attempt announces its effect with a way back; the first that was recorded is the true one.
 fn recorded(
     spec: &CheckedTask,
     task: &TaskState,
@@ -346,7 +345,7 @@ fn recorded(
         let (does, undo) = (spec.does.to_string(), undo.capability.to_string());
         return Err(Refusal::ForeignUndo { task: spec.id.clone(), does, undo });
     }
-    let news = task.undo.is_none() && spec.effect.changes();
+    let news = !task.has_announced(key.attempt) && spec.effect.changes();
     Ok(news.then(|| Event::UndoRecorded { task: key.task.clone(), attempt: key.attempt, undo }))
 }
 
@@ -362,14 +361,12 @@ fn done_event(
         Progress::Doing(_) | Progress::Again { .. } => {
             Some(Event::TaskDone { attempt: attempt(key), done: Arc::new(done), told })
         }
-        Progress::Done(_) | Progress::Failed(_) => {
-            let news = !task.has_landed(key.attempt);
-            if news { late_effect(spec, task, key) } else { None }
-        }
+        Progress::Done(_) | Progress::Failed(_) => late_effect(spec, task, key),
         Progress::Waiting | Progress::Skipped(_) => None,
     }
 }
 
+/// The failure of an attempt that was given up matters only for what it left behind.
 fn failed_event(
     spec: &CheckedTask,
     task: &TaskState,
@@ -377,31 +374,18 @@ fn failed_event(
     failure: Failure,
     told: Told,
 ) -> Option<Event> {
-    match task.progress {
-        Progress::Doing(_) if key.attempt == task.attempt => {
-            Some(Event::TaskFailed { attempt: attempt(key), failure, told })
-        }
-        Progress::Failed(_) => {
-            let left = match failure.aftermath {
-                Aftermath::Unknown | Aftermath::Partial => true,
-                Aftermath::Untouched | Aftermath::TakenBack => false,
-            };
-            let news = !task.has_failed(key.attempt) && !task.has_landed(key.attempt);
-            if left && news { late_effect(spec, task, key) } else { None }
-        }
-        Progress::Waiting
-        | Progress::Doing(_)
-        | Progress::Again { .. }
-        | Progress::Done(_)
-        | Progress::Skipped(_) => None,
+    if matches!(task.progress, Progress::Doing(_)) && key.attempt == task.attempt {
+        return Some(Event::TaskFailed { attempt: attempt(key), failure, told });
     }
+    let left = task.leaves_more(key.attempt, failure.aftermath);
+    if left { late_effect(spec, task, key) } else { None }
 }
 
 /// News only where the state does not already assume that the effect stands untouched.
 fn late_effect(spec: &CheckedTask, task: &TaskState, key: TaskKey) -> Option<Event> {
-    let assumed = task.effect == EffectState::Stands;
+    let known = task.has_landed(key.attempt) || task.effect == EffectState::Stands;
     let late = Event::LateEffect { task: key.task, attempt: key.attempt };
-    (spec.effect.changes() && !assumed).then_some(late)
+    (spec.effect.changes() && !known).then_some(late)
 }
 
 fn undone_event(task: &TaskState, key: TaskKey, done: Done, told: Told) -> Option<Event> {

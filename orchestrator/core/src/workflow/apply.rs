@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use deadelus_proto::{Aftermath, Direction, Done, Effect, ErrorClass, Failure, TaskId, WorkflowId};
+use deadelus_proto::{
+    Aftermath, Direction, Done, Effect, ErrorClass, Failure, TaskId, Undo, WorkflowId,
+};
 
 use super::{
     EffectState, GateState, InFlight, Progress, ScopeState, TakeBack, TaskState, Workflow,
@@ -230,18 +232,27 @@ impl TaskState {
         }
     }
 
-    /// `Some(true)` when the effect must now be assumed although the task was given up.
-    fn recorded(&mut self, attempt: u32, undo: &deadelus_proto::Undo) -> Option<bool> {
-        if self.undo.is_some() || !(1..=self.attempt).contains(&attempt) {
+    /// `Some(true)` when the effect must now be assumed although its attempt was given up.
+    fn recorded(&mut self, attempt: u32, undo: &Undo) -> Option<bool> {
+        if !(1..=self.attempt).contains(&attempt) || !self.announced.insert(attempt) {
             return None;
         }
-        self.undo = Some(undo.clone());
+        // It could not be taken back for want of this record only.
+        let waited = self.undo.is_none() && matches!(self.effect, EffectState::Stuck(_));
+        self.undo.get_or_insert_with(|| undo.clone());
         let current = self.is_doing() && attempt == self.attempt;
-        let assumed = !current && self.effect == EffectState::None && self.done().is_none();
-        if assumed {
+        let over = self.landed.contains(&attempt)
+            || matches!(
+                self.failed.get(&attempt),
+                Some(Aftermath::Untouched | Aftermath::TakenBack | Aftermath::Partial)
+            );
+        let assumed = !current && !over && !self.stands();
+        if waited {
             self.effect = EffectState::Stands;
+        } else if assumed {
+            self.new_effect();
         }
-        Some(assumed)
+        Some(waited || assumed)
     }
 
     fn done_by(
@@ -289,7 +300,7 @@ impl TaskState {
         let number = attempt.number;
         match (attempt.direction, &self.progress, &self.effect) {
             (Direction::Do, Progress::Doing(_), _) if number == self.attempt => {
-                self.failed.insert(number);
+                self.failed.insert(number, failure.aftermath);
                 self.told = told.clone();
                 self.give_up(failure.clone(), spec);
                 Some(())
@@ -330,13 +341,13 @@ impl TaskState {
         }
     }
 
-    /// A failed attempt may have left something behind. No effect begins before its way back is
-    /// recorded, so where nothing is recorded and nothing partial is reported, nothing stands.
+    /// A failed attempt may have left something behind. No effect begins before it is announced
+    /// with its way back, so where nothing was announced and nothing is known, nothing stands.
     fn give_up(&mut self, failure: Failure, spec: &CheckedTask) {
-        let recorded = self.undo.is_some() || spec.effect == Effect::Pivot;
+        let begun = self.announced.contains(&self.attempt) || spec.effect == Effect::Pivot;
         match failure.aftermath {
             Aftermath::Partial if spec.effect.changes() => self.effect = EffectState::Stands,
-            Aftermath::Unknown if recorded => self.effect = EffectState::Stands,
+            Aftermath::Unknown if begun => self.effect = EffectState::Stands,
             Aftermath::TakenBack => self.effect = EffectState::None,
             Aftermath::Partial | Aftermath::Unknown | Aftermath::Untouched => {}
         }
@@ -369,17 +380,22 @@ impl TaskState {
         Some(())
     }
 
-    /// The effect is new: undos asked for before do not count against it.
     fn late_effect(&mut self, attempt: u32) -> Option<()> {
-        if !self.is_settled() || !(1..=self.attempt).contains(&attempt) {
+        let current = self.is_doing() && attempt == self.attempt;
+        if current || !(1..=self.attempt).contains(&attempt) {
             return None;
         }
         self.landed.insert(attempt);
+        self.new_effect();
+        Some(())
+    }
+
+    /// Undos asked for before do not count against an effect that is new.
+    fn new_effect(&mut self) {
         self.undo_from = self.undo_attempt + 1;
         if !matches!(self.effect, EffectState::Stuck(_)) {
             self.effect = EffectState::Stands;
         }
-        Some(())
     }
 
     fn retry_undo(&mut self) {

@@ -1,8 +1,12 @@
 //! The state of one task: how far doing it has come, and what stands in the world because of it.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
-use deadelus_proto::{Direction, Done, Failure, Undo};
+use deadelus_proto::{Aftermath, Direction, Done, Failure, Undo};
 
 use crate::event::Told;
 
@@ -23,10 +27,12 @@ pub struct TaskState {
     pub told: Told,
     /// The first undo attempt that counts against the effect that stands now.
     pub(super) undo_from: u32,
+    /// The attempts that said their effect was about to begin.
+    pub(super) announced: BTreeSet<u32>,
     /// The attempts known to have taken effect.
     pub(super) landed: BTreeSet<u32>,
-    /// The attempts whose failure was accepted.
-    pub(super) failed: BTreeSet<u32>,
+    /// The attempts that failed, with what they left behind.
+    pub(super) failed: BTreeMap<u32, Aftermath>,
 }
 
 /// How far doing a task has come.
@@ -207,9 +213,19 @@ impl TaskState {
         self.landed.contains(&attempt)
     }
 
-    /// Whether this attempt's failure was already counted.
-    pub(crate) fn has_failed(&self, attempt: u32) -> bool {
-        self.failed.contains(&attempt)
+    /// Whether a failure of this attempt leaves more behind than what was heard of it before.
+    pub(crate) fn leaves_more(&self, attempt: u32, left: Aftermath) -> bool {
+        let weight = |left: &Aftermath| match left {
+            Aftermath::Untouched | Aftermath::TakenBack => 0,
+            Aftermath::Unknown => u8::from(self.announced.contains(&attempt)),
+            Aftermath::Partial => 2,
+        };
+        weight(&left) > self.failed.get(&attempt).map_or(0, weight)
+    }
+
+    /// Whether this attempt said that its effect was about to begin.
+    pub(crate) fn has_announced(&self, attempt: u32) -> bool {
+        self.announced.contains(&attempt)
     }
 
     /// Whether this undo attempt was made against the effect that stands now.

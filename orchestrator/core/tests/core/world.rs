@@ -1,1 +1,287 @@
-//! World.
+//! Thousands of random plans in a world full of accidents, each from a seed that is printed when
+//! something is wrong.
+//!
+//! Reports come late, twice, in any order; attempts land after their deadline; commands are lost in
+//! crashes; clocks differ; people cancel, undo, retry and resolve. After every event the properties
+//! of the engine hold, and at the end what stands in the world is what the workflow says.
+
+mod properties;
+mod random_plan;
+mod specialists;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use deadelus_core::{
+    CheckedPlan, Command, Ending, Event, Gate, Input, Refusal, Status, TaskStatus, Workflow, step,
+};
+use deadelus_proto::{Assignment, Effect, TaskKey};
+use fastrand::Rng;
+
+use crate::fixture::{cancel, gate_input, report, resolve_stuck, retry_stuck, start, undo};
+use properties::Properties;
+use random_plan::random_plan;
+use specialists::Specialists;
+
+/// Plans per run: a few seconds. `DEADELUS_PLANS` asks for more.
+const PLANS: u64 = 1_000;
+/// Steps in which accidents happen; then everything goes well.
+const ACCIDENTS: u32 = 250;
+/// Steps after which a workflow that has not come to rest hangs.
+const STEPS_MAX: u32 = 20_000;
+
+#[test]
+fn it_always_ends_and_the_world_is_as_it_says() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let only = number("DEADELUS_SEED");
+    let plans = number("DEADELUS_PLANS").unwrap_or(PLANS);
+    let seeds = only.map_or(0..plans, |seed| seed..seed + 1);
+    let mut seen = BTreeMap::<String, u32>::new();
+    for seed in seeds {
+        let print = PrintSeed(seed);
+        let world = World::live(seed);
+        world.count(&mut seen);
+        drop(print);
+    }
+    if only.is_none() {
+        let rare =
+            |what: &str| assert!(seen.get(what).is_some_and(|n| *n >= 20), "{what}: {seen:?}");
+        [
+            "done",
+            "undone",
+            "cancelled",
+            "rejected",
+            "late",
+            "stuck",
+            "scope closed",
+            "timed out",
+            "retried",
+            "late after the end",
+        ]
+        .iter()
+        .for_each(|what| rare(what));
+    }
+}
+
+struct PrintSeed(u64);
+
+impl Drop for PrintSeed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("seed {}: again with DEADELUS_SEED={}", self.0, self.0);
+        }
+    }
+}
+
+struct World {
+    rng: Rng,
+    plan: Arc<CheckedPlan>,
+    state: Option<Workflow>,
+    now_ms: i64,
+    inbox: Vec<Input>,
+    specialists: Specialists,
+    assigned: BTreeMap<TaskKey, Assignment>,
+    properties: Properties,
+    /// Whether accidents are over.
+    kind: bool,
+}
+
+impl World {
+    fn live(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let plan = random_plan(&mut rng);
+        let mut world = Self {
+            inbox: vec![start(&plan)],
+            properties: Properties::default(),
+            rng,
+            plan,
+            state: None,
+            now_ms: 1_000_000,
+            specialists: Specialists::default(),
+            assigned: BTreeMap::new(),
+            kind: false,
+        };
+        for steps in 0..STEPS_MAX {
+            world.kind = steps > ACCIDENTS;
+            if world.kind && world.is_at_rest() {
+                world.judge();
+                return world;
+            }
+            world.one_step();
+        }
+        panic!("hangs: {:#?}\n{}", world.state.as_ref().map(Workflow::why), world.plan.json());
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let ended = self.state.as_ref().is_some_and(|w| w.ended().is_some());
+        ended && self.inbox.is_empty() && self.specialists.are_idle()
+    }
+
+    fn one_step(&mut self) {
+        match self.rng.u8(0..10) {
+            0..=3 => self.deliver(),
+            4..=6 => {
+                if let Some((key, news)) = self.specialists.work(&mut self.rng, self.kind) {
+                    self.inbox.push(report(&key, news));
+                }
+            }
+            7 => self.time_passes(),
+            8 => self.person_acts(),
+            _ => self.redrive(),
+        }
+    }
+
+    /// Any message of the inbox, in any order, now and then one that is delivered again later.
+    fn deliver(&mut self) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        let at = self.rng.usize(..self.inbox.len());
+        let again = !self.kind && self.rng.u8(..) < 40;
+        let input = if again { self.inbox[at].clone() } else { self.inbox.swap_remove(at) };
+        self.decide(input);
+    }
+
+    fn decide(&mut self, input: Input) {
+        let before = self.state.clone();
+        let step = match step(&mut self.state, input.clone(), self.now_ms) {
+            Ok(step) => step,
+            Err(Refusal::Impossible(bug)) => panic!("{bug}\n{}", self.plan.json()),
+            Err(_) => return assert_eq!(self.state, before, "a refusal changed something"),
+        };
+        let workflow = self.state.as_ref().unwrap();
+        self.properties.hold(before.as_ref(), workflow, &step, &self.plan);
+        self.twice_is_once(input);
+        // A crash between the append and the dispatch: the commands are gone.
+        if self.kind || self.rng.u8(..) < 200 {
+            for command in step.commands {
+                if let Command::Dispatch(key) = command {
+                    self.dispatch(&key);
+                }
+            }
+        }
+    }
+
+    fn twice_is_once(&mut self, input: Input) {
+        // A person who asks for another retry asks for another one.
+        if !matches!(input, Input::RetryStuck { .. }) {
+            let before = self.state.clone();
+            if let Ok(again) = step(&mut self.state, input, self.now_ms) {
+                assert_eq!(again.events, [], "said twice");
+            }
+            assert_eq!(self.state, before, "said twice");
+        }
+    }
+
+    fn dispatch(&mut self, key: &TaskKey) {
+        let assignment = self.state.as_ref().unwrap().assignment(key).unwrap();
+        let first = self.assigned.entry(key.clone()).or_insert_with(|| assignment.clone());
+        assert_eq!(*first, assignment, "one attempt, two assignments");
+        self.specialists.assign(&mut self.rng, &self.plan, &assignment, self.kind);
+    }
+
+    /// What the shell does every few seconds and after a crash; a task may be delivered twice.
+    fn redrive(&mut self) {
+        let outstanding = self.state.as_ref().map(Workflow::outstanding).unwrap_or_default();
+        for command in outstanding {
+            if let Command::Dispatch(key) = command
+                && (self.kind || self.rng.u8(..) < 60)
+                && (!self.kind || self.specialists.are_idle())
+            {
+                self.dispatch(&key);
+            }
+        }
+    }
+
+    fn time_passes(&mut self) {
+        let Some(workflow) = &self.state else { return };
+        let wake = workflow.outstanding().into_iter().find_map(|command| match command {
+            Command::WakeAt(at) => Some(at),
+            Command::Dispatch(_) => None,
+        });
+        let to_wake = wake.unwrap_or(self.now_ms) - self.now_ms;
+        self.now_ms += match self.rng.u8(0..8) {
+            0..=3 => self.rng.i64(0..500),
+            4 => -self.rng.i64(0..3_000),
+            5..=6 if !self.kind || self.specialists.are_idle() => to_wake,
+            _ => 1_000,
+        };
+        self.decide(Input::Tick);
+    }
+
+    fn person_acts(&mut self) {
+        let Some(workflow) = &self.state else { return };
+        let gates: Vec<Gate> = workflow.open_gates().map(|(gate, _)| gate.clone()).collect();
+        let stuck = workflow.tasks().find(|(_, task)| task.status() == TaskStatus::Stuck);
+        let stuck = stuck.map(|(spec, _)| spec.id.clone());
+        let luck = self.rng.u8(..);
+        let input = match (workflow.status(), stuck) {
+            _ if !self.kind && luck < 6 => cancel(),
+            (Status::Ended(Ending::Done), _) if !self.kind && luck < 60 => undo(),
+            (_, Some(_)) if self.kind || luck < 100 => retry_stuck(),
+            (_, Some(task)) if luck < 200 => {
+                self.specialists.world.remove(&task);
+                resolve_stuck(task.as_str())
+            }
+            _ => match self.rng.choice(&gates) {
+                Some(gate) => {
+                    let approve = self.kind || luck < 235;
+                    gate_input(&self.plan, &gate.to_string(), approve)
+                }
+                None => return,
+            },
+        };
+        self.decide(input);
+    }
+
+    /// What stands in the world is what the workflow says, and the log alone says the same.
+    fn judge(&self) {
+        let workflow = self.state.as_ref().unwrap();
+        for (spec, task) in workflow.tasks().filter(|(spec, _)| spec.effect.changes()) {
+            let stands = self.specialists.world.contains_key(&spec.id);
+            if spec.effect == Effect::Pivot {
+                let told = workflow.residue().iter().any(|r| r.task == spec.id);
+                let done = task.status() == TaskStatus::Done;
+                assert!(!stands || told || done, "{} stands and nobody says so", spec.id);
+                continue;
+            }
+            let said = task.status() == TaskStatus::Done;
+            let story = || self.properties.story(&spec.id);
+            assert_eq!(stands, said, "{} is {}:\n{}", spec.id, task.status(), story());
+            let kept = workflow.status() == Status::Ended(Ending::Done);
+            assert!(kept || !stands, "{} is left over", spec.id);
+        }
+        self.properties.replay(workflow);
+    }
+
+    fn count(&self, seen: &mut BTreeMap<String, u32>) {
+        let mut count = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
+        let (ending, _) = self.state.as_ref().and_then(Workflow::ended).unwrap();
+        count(ending.as_str());
+        let mut ended = false;
+        for event in self.properties.events() {
+            match event {
+                Event::LateEffect { .. } => {
+                    count("late");
+                    if ended {
+                        count("late after the end");
+                    }
+                }
+                Event::StuckRetried { .. } | Event::StuckResolved { .. } => count("stuck"),
+                Event::ScopeClosed { .. } => count("scope closed"),
+                Event::TaskTimedOut { .. } => count("timed out"),
+                Event::RetryScheduled { .. } => count("retried"),
+                Event::Ended { .. } => ended = true,
+                Event::Accepted { .. }
+                | Event::GateOpened { .. }
+                | Event::GateDecided { .. }
+                | Event::TaskRequested { .. }
+                | Event::UndoRecorded { .. }
+                | Event::TaskDone { .. }
+                | Event::TaskFailed { .. }
+                | Event::TaskSkipped { .. }
+                | Event::ScopeClosing { .. }
+                | Event::TakeBackOrdered { .. } => {}
+            }
+        }
+    }
+}
