@@ -206,17 +206,16 @@ fn back(draft: &mut Draft) -> Result<(), Impossible> {
     for at in draft.workflow.undoable() {
         let (spec, task) = draft.workflow.at(at);
         let due = match &task.effect {
-            // Those that wait for a retry hold their own locks.
             EffectState::UndoAgain { not_before_unix_ms, .. } => {
                 *not_before_unix_ms <= draft.at_unix_ms
             }
-            EffectState::Stands => spec.locks.is_disjoint(&held),
+            EffectState::Stands => true,
             EffectState::None
             | EffectState::Undoing(_)
             | EffectState::Undone(_)
             | EffectState::Stuck(_) => false,
         };
-        if due {
+        if due && spec.locks.is_disjoint(&held) {
             held.extend(spec.locks.iter().cloned());
             let event = undo(draft, at);
             draft.push(event)?;

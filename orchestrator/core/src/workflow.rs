@@ -190,9 +190,10 @@ impl Workflow {
                 commands.push(Command::Dispatch(self.key(attempt)));
                 wake = earlier(wake, in_flight.deadline_unix_ms);
             }
-            for not_before in task.retries() {
-                wake = earlier(wake, not_before);
-            }
+        }
+        let retries = self.tasks.iter().filter_map(TaskState::retry_due);
+        for not_before in retries.chain(self.undo_retries_due()) {
+            wake = earlier(wake, not_before);
         }
         commands.extend(wake.map(Command::WakeAt));
         commands

@@ -54,6 +54,20 @@ impl Workflow {
         free
     }
 
+    /// When retries of undos are due, in milliseconds since the epoch: of those that nothing but
+    /// time holds up.
+    pub(super) fn undo_retries_due(&self) -> Vec<i64> {
+        if self.tasks.iter().all(|task| task.undo_retry_due().is_none()) {
+            return Vec::new();
+        }
+        let held = self.held_locks();
+        let locks_free = |at: &usize| {
+            self.plan.tasks()[*at].locks.iter().all(|l| !held.contains_key(l.as_str()))
+        };
+        let free = self.undoable().into_iter().filter(locks_free);
+        free.filter_map(|at| self.tasks[at].undo_retry_due()).collect()
+    }
+
     fn must_go(&self, at: usize) -> bool {
         self.order.is_some() || self.closing(at)
     }

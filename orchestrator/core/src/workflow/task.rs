@@ -177,30 +177,34 @@ impl TaskState {
         matches!(self.progress, Progress::Doing(_))
     }
 
-    /// When retries are due, in milliseconds since the epoch.
-    pub(crate) fn retries(&self) -> impl Iterator<Item = i64> {
-        let again = match self.progress {
+    /// When the next attempt at doing it is due, in milliseconds since the epoch.
+    pub(super) fn retry_due(&self) -> Option<i64> {
+        match self.progress {
             Progress::Again { not_before_unix_ms, .. } => Some(not_before_unix_ms),
             Progress::Waiting
             | Progress::Doing(_)
             | Progress::Done(_)
             | Progress::Failed(_)
             | Progress::Skipped(_) => None,
-        };
-        let undo_again = match self.effect {
+        }
+    }
+
+    /// When the next attempt at taking it back is due, in milliseconds since the epoch.
+    pub(super) fn undo_retry_due(&self) -> Option<i64> {
+        match self.effect {
             EffectState::UndoAgain { not_before_unix_ms, .. } => Some(not_before_unix_ms),
             EffectState::None
             | EffectState::Stands
             | EffectState::Undoing(_)
             | EffectState::Undone(_)
             | EffectState::Stuck(_) => None,
-        };
-        again.into_iter().chain(undo_again)
+        }
     }
 
-    /// From the first request until it settles, pauses between attempts included.
+    /// While it is done, from the first request until it settles; while it is taken back, only in
+    /// flight, because what took effect late may have to be taken back before it.
     pub(crate) fn holds_locks(&self) -> bool {
-        self.in_flight().next().is_some() || self.retries().next().is_some()
+        self.in_flight().next().is_some() || self.retry_due().is_some()
     }
 
     /// Tries of the present undo so far.

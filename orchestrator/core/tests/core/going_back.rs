@@ -359,3 +359,27 @@ fn a_tick_before_its_time_is_no_news_even_when_stuck() {
     assert_eq!(shell.input(Input::Tick).events, []);
     assert_eq!(shell.state, before);
 }
+
+#[test]
+fn what_lands_on_something_half_undone_is_taken_back_first_though_both_want_one_lock() {
+    let mut shell = Shell::start(&plan(
+        "tasks:
+          a: {does: t.make, title: A, locks: [x]}
+          b: {does: t.make, title: B, needs: [a], locks: [x], attempts: 1}",
+    ));
+    shell.done("a");
+    let late = shell.asked("b");
+    shell.wake();
+    assert_eq!(shell.now_asked(), ["a back"], "b announced nothing");
+    shell.record(&late);
+    shell.fails("a", ErrorClass::Unavailable);
+    assert_eq!(
+        shell.now_asked(),
+        ["b back"],
+        "found by seed 10214 as two that wait for each other"
+    );
+    shell.done("b");
+    shell.wake();
+    shell.done("a");
+    assert_eq!(shell.status(), "undone");
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use deadelus_core::{
     Attempt, Chain, CheckedPlan, Command, Event, Gate, Link, Progress, Step, TaskStatus, Workflow,
 };
-use deadelus_proto::{Direction, Effect, TaskId, pb};
+use deadelus_proto::{Direction, Effect, TaskId};
 
 #[derive(Default)]
 pub(crate) struct Properties {
@@ -50,7 +50,6 @@ impl Properties {
             }
             self.remember(event);
             self.asked_is_outstanding(state.as_ref().unwrap());
-            assert_eq!(Event::try_from(pb::Event::from(event.clone())).as_ref(), Ok(event));
         }
         assert_eq!(state.as_ref(), Some(after), "the fold of the events is the state");
         self.one_holder_per_lock(after);
@@ -58,7 +57,7 @@ impl Properties {
         self.decisions.push((step.at_unix_ms, step.events.clone()));
     }
 
-    /// The log alone leads to the same state.
+    /// The log alone leads to the same state, through the messages of the wire.
     pub(crate) fn replay(&self, workflow: &Workflow) {
         let mut chain = Chain::new(workflow.id().clone());
         for (n, (at, events)) in self.decisions.iter().filter(|(_, e)| !e.is_empty()).enumerate() {

@@ -26,6 +26,8 @@ pub(crate) struct Specialists {
     born: u64,
     /// Assignments that were answered: the effect ledger knows them and nothing begins again.
     answered: BTreeSet<TaskKey>,
+    /// Tasks that the ledger has as done.
+    finished: BTreeSet<TaskId>,
 }
 
 #[derive(Debug)]
@@ -57,14 +59,14 @@ impl Specialists {
         rng: &mut Rng,
         plan: &CheckedPlan,
         assignment: &Assignment,
-        kind: bool,
+        accidents: u8,
     ) {
         let spec = plan.task(&assignment.key.task).unwrap();
         let way_back = spec.undo.clone().map(|(capability, class)| {
             let inputs = json!({"text": format!("before {}", spec.id)});
             Undo { capability, inputs, class, residue: vec![] }
         });
-        self.take_on(rng, assignment.key.clone(), way_back, spec.effect.changes(), 0, kind);
+        self.take_on(rng, assignment.key.clone(), way_back, spec.effect.changes(), 0, accidents);
     }
 
     fn take_on(
@@ -74,29 +76,29 @@ impl Specialists {
         way_back: Option<Undo>,
         changes: bool,
         deaths: u32,
-        kind: bool,
+        accidents: u8,
     ) {
         if self.answered.contains(&key) {
             return;
         }
         self.born += 1;
         let mut steps = match key.direction {
-            Direction::Do => doing(rng, changes, way_back.is_some(), kind),
-            Direction::Undo => undoing(rng, kind),
+            Direction::Do => doing(rng, changes, way_back.is_some(), accidents),
+            Direction::Undo => undoing(rng, accidents),
         };
         steps.reverse();
         self.jobs.push(Job { id: self.born, key, way_back, changes, steps, deaths });
     }
 
     /// One step of one job; what it says goes to the inbox.
-    pub(crate) fn work(&mut self, rng: &mut Rng, kind: bool) -> Option<(TaskKey, News)> {
+    pub(crate) fn work(&mut self, rng: &mut Rng, accidents: u8) -> Option<(TaskKey, News)> {
         if self.jobs.is_empty() {
             return None;
         }
         let at = rng.usize(..self.jobs.len());
-        if !kind && rng.u8(..) < 20 && self.jobs[at].deaths < DEATHS_MAX {
+        if rng.u8(0..100) < accidents && rng.u8(..) < 20 && self.jobs[at].deaths < DEATHS_MAX {
             let Job { key, way_back, changes, deaths, .. } = self.jobs.swap_remove(at);
-            self.take_on(rng, key, way_back, changes, deaths + 1, kind);
+            self.take_on(rng, key, way_back, changes, deaths + 1, accidents);
             return None;
         }
         let job = &mut self.jobs[at];
@@ -115,7 +117,7 @@ impl Specialists {
                 None
             }
             Act::TakeBackOwn => {
-                if self.world.get(&key.task) == Some(&id) {
+                if self.is_its_alone(&key, id) {
                     self.world.remove(&key.task);
                 }
                 None
@@ -132,6 +134,14 @@ impl Specialists {
         }
     }
 
+    /// Nobody takes back on its own what another delivery has done or is about to report.
+    fn is_its_alone(&self, key: &TaskKey, id: u64) -> bool {
+        let mut others = self.jobs.iter().filter(|job| job.key.task == key.task && job.id != id);
+        let shared = others.any(|job| !job.steps.contains(&Act::Land));
+        let finished = self.finished.contains(&key.task);
+        self.world.get(&key.task) == Some(&id) && !finished && !shared
+    }
+
     /// Whoever says that nothing is there has looked, and another delivery may have put it there.
     fn reconciled(&self, key: &TaskKey, news: News) -> News {
         let stands = key.direction == Direction::Do && self.world.contains_key(&key.task);
@@ -146,6 +156,9 @@ impl Specialists {
     /// One answer per assignment: it is acknowledged, and whoever else got the same one and has not
     /// begun leaves it alone.
     fn answered(&mut self, key: &TaskKey, news: &News) {
+        if key.direction == Direction::Do && matches!(news, News::Done(_)) {
+            self.finished.insert(key.task.clone());
+        }
         if !matches!(news, News::UndoRecorded(_)) {
             self.answered.insert(key.clone());
             self.jobs.retain(|job| job.key != *key || !job.steps.contains(&Act::Land));
@@ -153,7 +166,7 @@ impl Specialists {
     }
 }
 
-fn doing(rng: &mut Rng, changes: bool, has_way_back: bool, kind: bool) -> Vec<Act> {
+fn doing(rng: &mut Rng, changes: bool, has_way_back: bool, accidents: u8) -> Vec<Act> {
     let success = Act::Say(News::Done(done(json!({"n": rng.u32(0..8)}))));
     let mut steps = if has_way_back { vec![Act::Announce] } else { vec![] };
     let mut land = || {
@@ -161,8 +174,9 @@ fn doing(rng: &mut Rng, changes: bool, has_way_back: bool, kind: bool) -> Vec<Ac
             steps.push(Act::Land);
         }
     };
-    match if kind { 0 } else { rng.u8(0..20) } {
-        0..=12 => {
+    let mishap = rng.u8(0..100) < accidents && rng.bool();
+    match if mishap { rng.u8(13..20) } else { 0 } {
+        0..13 => {
             land();
             steps.push(success);
         }
@@ -196,10 +210,11 @@ fn doing(rng: &mut Rng, changes: bool, has_way_back: bool, kind: bool) -> Vec<Ac
     steps
 }
 
-fn undoing(rng: &mut Rng, kind: bool) -> Vec<Act> {
+fn undoing(rng: &mut Rng, accidents: u8) -> Vec<Act> {
     let success = vec![Act::Remove, Act::Say(News::Done(done(json!({}))))];
-    match if kind { 0 } else { rng.u8(0..12) } {
-        0..=7 => success,
+    let mishap = rng.u8(0..100) < accidents && rng.bool();
+    match if mishap { rng.u8(8..12) } else { 0 } {
+        0..8 => success,
         8 => vec![fails(ErrorClass::Unavailable, Aftermath::Untouched)],
         9 => vec![Act::Remove, fails(ErrorClass::UnknownOutcome, Aftermath::Unknown)],
         10 => vec![fails(ErrorClass::UndoFailed, Aftermath::Partial)],
