@@ -9,6 +9,8 @@ mod client;
 mod commands;
 mod error;
 mod exit;
+#[cfg(test)]
+mod fixture;
 mod history;
 mod home;
 mod ids;

@@ -246,3 +246,53 @@ fn effect(effect: Effect) -> &'static str {
         Effect::Pivot => "changes for good",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    fn origin() -> Origin {
+        let because = "it says that something is slow".to_owned();
+        Origin { blueprint: "slow-endpoint".into(), because, confidence: 0.87 }
+    }
+
+    #[test]
+    fn the_five_sections_are_there_and_fit() {
+        let plan = fixture::plan();
+        let shown = text(&plan, &origin(), &outputs(&fixture::cards()), Term::plain(80));
+        assert!(shown.lines().all(|l| l.chars().count() <= 80), "{shown}");
+        let parts = [
+            "1 Tasks",
+            "in   runs = 3",
+            "out  latency, runs",
+            "in   measurement ← tasks.measure0.outputs",
+            "2 Specialists",
+            "Performance Admin: check_budget, compare, diagnose, measure (7 tasks)",
+            "3 Order",
+            "measure0 → diagnose1",
+            "milestone: Today is known",
+            "4 Risks, and the way back",
+            "(likelihood medium, impact high)",
+            "undo index1     db.create_index: taken back by db.drop_index, exactly",
+            "Round 2: a failure in it is taken back, the plan goes on",
+            "5 Success",
+            "(checked in budget by performance.check_budget)",
+            "slow-endpoint (87 % sure: it says that something is slow)",
+            plan.digest().as_str(),
+        ];
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in parts {
+            assert!(squeezed(&shown).contains(&squeezed(part)), "{part:?} is missing:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn json_names_every_way_back_and_every_wave() {
+        let (plan, origin) = (fixture::plan(), origin());
+        let value = serde_json::to_value(json(&plan, &origin)).unwrap();
+        assert_eq!(value["undo"]["index1"], "taken back by db.drop_index, exactly");
+        assert_eq!(value["waves"][0][0], "measure0");
+        assert_eq!(value["waves"].as_array().unwrap().len(), 9);
+    }
+}

@@ -127,3 +127,46 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     Some(format!("{} {text}", time::clock(entry.at_unix_ms)))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixture::{self, Story};
+
+    #[test]
+    fn a_frame_shows_what_is_done_under_way_and_how_much_waits() {
+        let mut story = Story::begin();
+        story.approve();
+        story.done("measure0", json!({}));
+        let history = story.history();
+        let progress = Progress::from([("diagnose1".parse().unwrap(), "42 %  dividing".into())]);
+        let now = story.now_ms() + 3_000;
+        let frame = frame(history, history.workflow().unwrap(), &progress, now, Term::plain(60));
+        assert!(frame.iter().all(|l| l.chars().count() <= 60), "{frame:#?}");
+        let shown = frame.join("\n");
+        for part in ["1 of 9 tasks", "✓ measure0", "▸ diagnose1", "42 % dividing", "· 7 wait"]
+        {
+            assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_gets_a_line_for_everything_that_happened() {
+        let history = fixture::told();
+        let workflow = history.workflow().unwrap();
+        let lines: Vec<_> = history.entries().iter().filter_map(|e| plain(e, workflow)).collect();
+        let parts = [
+            "accepted from ada",
+            "gate plan approved by ada",
+            "compare2: failed: check_failed: writes got 40 % slower",
+            "round2 is taken back",
+            "undo index2: done",
+            "done:",
+        ];
+        for part in parts {
+            assert!(lines.iter().any(|l| l.contains(part)), "{part:?} is missing: {lines:#?}");
+        }
+    }
+}

@@ -127,3 +127,22 @@ fn mark(one: &Try) -> (&'static str, Tone) {
         Outcome::Dropped => ("–", Tone::Dim),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn every_try_has_a_bar_and_the_undo_another_ink() {
+        let shown = text(&fixture::told(), 0, Term::plain(80));
+        assert!(shown.lines().all(|l| l.chars().count() <= 80), "{shown}");
+        let of = |task: &str| shown.lines().find(|l| l.contains(task)).unwrap();
+        assert!(of("measure0").contains('█') && of("measure0").contains("2.4 s"), "{shown}");
+        assert!(of("↶ index2").contains('▓'), "{shown}");
+        assert!(of("compare2").starts_with('✗'), "{shown}");
+        assert!(shown.contains("writes got 40 % slower"), "{shown}");
+        let start = |task: &str| of(task).chars().position(|c| c == '█' || c == '▓').unwrap();
+        assert!(start("measure0") < start("index1") && start("index1") < start("budget"));
+    }
+}
