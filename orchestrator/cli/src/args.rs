@@ -192,7 +192,7 @@ pub(crate) struct ReportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Artefact {
-    /// Its SHA-256; reports name them
+    /// Its SHA-256, or the beginning of it; reports name them
     pub(crate) sha256: String,
 }
 
@@ -237,7 +237,7 @@ pub(crate) struct Resolve {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Output {
     /// For whom: text for people, json for programs
-    #[arg(short, long = "output", value_enum, default_value_t)]
+    #[arg(short = 'o', long = "output", value_enum, default_value_t)]
     pub(crate) format: Format,
 }
 
@@ -310,6 +310,7 @@ mod tests {
         let parse = |words: &str| Cli::try_parse_from(words.split(' '));
         assert!(parse("deadelus plan slow --target shop").is_ok());
         assert!(parse("deadelus plan --file plan.yaml").is_ok());
+        assert!(parse("deadelus trace latest -o json").is_ok());
         assert!(parse("deadelus plan slow").is_err());
         assert!(parse("deadelus plan slow --file plan.yaml").is_err());
         assert!(parse("deadelus run slow --target shop --param p95").is_err());

@@ -83,7 +83,8 @@ impl Client {
         let connected = timeout(CONNECT_MAX, deadelus_mesh::connect(&config, "deadelus-cli"));
         let mesh = connected.await.map_err(|_| nobody())??;
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        Ok(Self { mesh, url, by: user.unwrap_or_else(|| "someone".to_owned()) })
+        let number = || format!("uid {}", rustix::process::getuid().as_raw());
+        Ok(Self { mesh, url, by: user.unwrap_or_else(number) })
     }
 
     /// A plan for a request.

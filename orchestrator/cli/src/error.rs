@@ -27,12 +27,16 @@ pub(crate) enum CliError {
     NoOrchestrator,
     #[error("there is no workflow {0}")]
     NoWorkflow(String),
+    #[error("there is no artefact {0}")]
+    NoArtefact(String),
     #[error("{0}")]
     Refused(String),
     #[error("{0}")]
     Usage(String),
-    #[error("there is no plan: {}", .0.join("; "))]
+    #[error("no plan for this request{}", listed(.0))]
     NoPlan(Vec<String>),
+    #[error("this plan does not make sense here{}", listed(.0))]
+    BadPlan(Vec<String>),
     #[error("the log of {workflow} cannot be read: {problem}")]
     Log { workflow: String, problem: String },
     #[error("cannot {what}")]
@@ -68,8 +72,8 @@ impl CliError {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::NoServer { .. } | Self::NoOrchestrator => Exit::Unreachable,
-            Self::NoWorkflow(_) => Exit::NotFound,
-            Self::NoPlan(_) => Exit::NoPlan,
+            Self::NoWorkflow(_) | Self::NoArtefact(_) => Exit::NotFound,
+            Self::NoPlan(_) | Self::BadPlan(_) => Exit::NoPlan,
             Self::Mesh(MeshError::Unreachable { .. }) => Exit::Unreachable,
             Self::Mesh(MeshError::NoArtefact { .. }) => Exit::NotFound,
             Self::File { .. }
@@ -110,9 +114,15 @@ impl CliError {
                     .to_owned()
             }
             Self::NoWorkflow(_) => "list them with `deadelus list`".to_owned(),
+            Self::NoArtefact(_) => "`deadelus report ID` names those of a workflow".to_owned(),
             Self::NoPlan(_) => {
                 "say it in other words, choose one with --blueprint, or bring a plan of your own \
                  with --file plan.yaml"
+                    .to_owned()
+            }
+            Self::BadPlan(_) => {
+                "`deadelus specialists` lists what can be done and to which targets; `deadelus \
+                 plan … -o yaml` shows a plan that makes sense"
                     .to_owned()
             }
             Self::Log { .. } => "look with `deadelus doctor`".to_owned(),
@@ -131,4 +141,9 @@ impl CliError {
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// Each problem on a line of its own.
+fn listed(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("\n  - {problem}")).collect()
 }

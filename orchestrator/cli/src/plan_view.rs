@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadelus_core::{CheckedPlan, plan::CheckedTask};
+use deadelus_core::{CheckedPlan, expr::Template, plan::CheckedTask};
 use deadelus_proto::{CapabilityName, Effect, SpecialistCard, UndoClass};
 use serde::Serialize;
 use serde_json::Value;
@@ -122,20 +122,29 @@ fn tasks(plan: &CheckedPlan, outputs: &Outputs, term: Term) -> String {
 /// Characters of one input; whole plans are for `-o yaml`.
 const VALUE_MAX_CHARS: usize = 60;
 /// Characters of a condition.
-const LONG_MAX_CHARS: usize = 200;
+const LONG_MAX_CHARS: usize = 110;
 
 /// `runs = 3, statements ← measure0`
 fn inputs(plan: &CheckedPlan, task: &CheckedTask) -> String {
     let Some(written) = plan.plan().tasks.get(task.id.as_str()) else { return String::new() };
     let one = |(name, value): (&String, &Value)| match value.as_str() {
-        Some(text) if text.contains("${") => {
-            let inner = text.trim().trim_start_matches("${").trim_end_matches('}').trim();
-            format!("{name} ← {}", cut(inner, VALUE_MAX_CHARS))
-        }
+        _ if has_names(value) => format!("{name} ← {}", sources(value)),
         Some(text) => format!("{name} = {}", cut(text, VALUE_MAX_CHARS)),
         None => format!("{name} = {}", cut(&value.to_string(), VALUE_MAX_CHARS)),
     };
     written.inputs.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the value is worked out from others.
+fn has_names(value: &Value) -> bool {
+    Template::read(value).is_ok_and(|t| !t.names().tasks.is_empty() || !t.names().params.is_empty())
+}
+
+/// `measure0, measure1`: where the value comes from. The whole expression is for `-o yaml`.
+fn sources(value: &Value) -> String {
+    let names = Template::read(value).map(|t| t.names()).unwrap_or_default();
+    let params = names.params.into_iter().map(|p| format!("params.{p}"));
+    names.tasks.into_iter().chain(params).collect::<Vec<_>>().join(", ")
 }
 
 fn specialists(plan: &CheckedPlan, term: Term) -> String {
@@ -266,7 +275,7 @@ mod tests {
             "1 Tasks",
             "in   runs = 3",
             "out  latency, runs",
-            "in   measurement ← tasks.measure0.outputs",
+            "in   measurement ← measure0",
             "2 Specialists",
             "Performance Admin: check_budget, compare, diagnose, measure (7 tasks)",
             "3 Order",

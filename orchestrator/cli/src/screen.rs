@@ -78,6 +78,9 @@ fn row(line: &Line, progress: Option<&String>, width: usize, term: Term) -> Stri
     format!("{} {first}{}", term.paint(tone, mark), cut(says, room))
 }
 
+/// Conditions are long, and `show -o json` has them whole.
+const REASON_MAX_CHARS: usize = 80;
+
 /// One line for an event, for logs and pipes; none for what a reader does not need.
 pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
     let title = |id: &TaskId| workflow.task(id).map(|(t, _)| t.title.as_str()).unwrap_or_default();
@@ -112,9 +115,11 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
             let at = time::clock(*not_before_unix_ms);
             format!("{}{}: is tried again at {at}", way(a.direction), a.task)
         }
-        Event::TaskSkipped { task, reason } => format!("{task}: skipped: {reason}"),
-        Event::ScopeClosing { scope, reason } => format!("{scope} is taken back: {reason}"),
-        Event::ScopeClosed { scope } => format!("{scope} is taken back"),
+        Event::TaskSkipped { task, reason } => {
+            format!("{task}: skipped: {}", cut(reason, REASON_MAX_CHARS))
+        }
+        Event::ScopeClosing { scope, .. } => format!("{scope} has failed: it is taken back"),
+        Event::ScopeClosed { scope } => format!("{scope}: nothing of it is left"),
         Event::TakeBackOrdered { reason, .. } => format!("everything is taken back: {reason}"),
         Event::LateEffect { task, .. } => {
             format!("{task}: took effect after it was given up; it is taken back")
@@ -161,7 +166,7 @@ mod tests {
             "accepted from ada",
             "gate plan approved by ada",
             "compare2: failed: check_failed: writes got 40 % slower",
-            "round2 is taken back",
+            "round2: nothing of it is left",
             "undo index2: done",
             "done:",
         ];

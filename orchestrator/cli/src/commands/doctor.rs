@@ -219,6 +219,10 @@ fn specialist(
     if waiting > WAITING_WARN {
         return warn(name, found, format!("deadelus up --scale {name}={}", own.len() + 1));
     }
+    if offers > 0 && card.is_some_and(|c| c.targets.is_empty()) {
+        let next = format!("add [targets.NAME] to {name}.toml in the home folder, restart it");
+        return warn(name, found, next);
+    }
     ok(name, found)
 }
 

@@ -75,28 +75,23 @@ async fn ask(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliE
             Ok((plan, origin))
         }
         Some(plan_answer::Result::NoPlan(no_plan)) => {
-            term::note(&nearest(&no_plan.nearest));
-            Err(CliError::NoPlan(no_plan.problems))
+            let mut problems = no_plan.problems;
+            problems.extend(no_plan.nearest.iter().map(near));
+            Err(CliError::NoPlan(problems))
         }
         None => Err(CliError::NoPlan(vec!["the orchestrator's answer is empty".to_owned()])),
     }
 }
 
 fn refused(problems: Problems) -> CliError {
-    CliError::NoPlan(problems.iter().map(ToString::to_string).collect())
+    CliError::BadPlan(problems.iter().map(ToString::to_string).collect())
 }
 
-fn nearest(matches: &[pb::BlueprintMatch]) -> String {
-    let mut lines: Vec<String> = vec![];
-    if !matches.is_empty() {
-        lines.push("the nearest blueprints:".to_owned());
-    }
-    for near in matches {
-        let sure = near.confidence * 100.0;
-        lines.push(format!("  {} ({sure:.0} %)  {}", near.blueprint, near.title));
-        if !near.because.is_empty() {
-            lines.push(format!("      {}", near.because));
-        }
-    }
-    lines.join("\n")
+fn near(near: &pb::BlueprintMatch) -> String {
+    let sure = near.confidence * 100.0;
+    let because = if near.because.is_empty() { "" } else { ": " };
+    format!(
+        "nearest is {} ({sure:.0} % sure{because}{}): {}",
+        near.blueprint, near.because, near.title
+    )
 }

@@ -161,25 +161,26 @@ pub(crate) fn head(history: &History, workflow: &Workflow, now: i64, term: Term)
 }
 
 fn task_table(lines: &[Line], term: Term) -> String {
+    let id = lines.iter().map(|l| l.task.as_str().len()).max().unwrap_or(0);
+    // What the other columns take, so that each task keeps to one line.
+    let room = term.width.saturating_sub(id + OTHER_COLUMNS).max(20);
     let rows = lines.iter().map(|line| {
         let (mark, tone) = lines::mark(line.status);
         let tries = line.attempts + line.undo_attempts;
         let quiet = matches!(line.status, TaskStatus::Waiting | TaskStatus::Skipped);
-        let what = if line.note.is_empty() || quiet {
-            line.title.clone()
-        } else {
-            format!("{} ({})", line.title, cut(&line.note, NOTE_MAX_CHARS))
-        };
+        let what =
+            if line.note.is_empty() || quiet { line.title.clone() } else { line.note.clone() };
         vec![
             (Tone::Plain, line.task.to_string()),
             (tone, format!("{mark} {}", line.status)),
             (Tone::Plain, if tries == 0 { String::new() } else { tries.to_string() }),
             (Tone::Plain, line.took_ms.map(time::span).unwrap_or_default()),
-            (if quiet { Tone::Dim } else { Tone::Plain }, what),
+            (if quiet { Tone::Dim } else { Tone::Plain }, cut(&what, room)),
         ]
     });
     table(term, &["task", "state", "tries", "took", "what"], rows.collect())
 }
 
-/// Longer explanations stand in `why`, `report` and `-o json`.
-const NOTE_MAX_CHARS: usize = 160;
+/// State, tries and duration with the gaps between. What does not fit beside them stands in
+/// `report` and `-o json`.
+const OTHER_COLUMNS: usize = 34;

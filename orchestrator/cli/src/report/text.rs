@@ -31,7 +31,7 @@ fn block(block: &Block, term: Term) -> String {
         Block::Paragraph(text) => hang("  ", text, term.width),
         Block::List(items) => items.iter().map(|item| hang("  - ", item, term.width)).collect(),
         Block::Table { head, rows } => {
-            let plain = |row: &Vec<String>| row.iter().map(|c| (Tone::Plain, c.clone())).collect();
+            let plain = |row: &Vec<String>| row.iter().map(|c| (Tone::Plain, short(c))).collect();
             indented(&table(term, head, rows.iter().map(plain).collect()))
         }
         Block::Figures(figures) => {
@@ -41,6 +41,23 @@ fn block(block: &Block, term: Term) -> String {
         Block::Command(text) => format!("  {text}\n"),
     }
 }
+
+/// Digests cut to what `deadelus artefact` takes: whole ones would fill the terminal.
+fn short(cell: &str) -> String {
+    if cell.len() == DIGEST_CHARS && cell.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return cell[..SHORT_CHARS].to_owned();
+    }
+    // A comparison with one.
+    match cell.split_once(' ') {
+        Some((op, digest)) if digest.len() == DIGEST_CHARS => format!("{op} {}", short(digest)),
+        Some(_) | None => cell.to_owned(),
+    }
+}
+
+/// Of a SHA-256 in hexadecimal.
+const DIGEST_CHARS: usize = 64;
+/// Two artefacts in a store of millions rarely share this much.
+const SHORT_CHARS: usize = 12;
 
 fn row(figure: &Figure) -> Vec<(Tone, String)> {
     let tone = match figure.after {
