@@ -9,10 +9,12 @@ use crate::{
     candidates::{Candidate, Rated},
     ddl::IndexName,
     fault::Fault,
+    migration::Applied,
     plan::Plan,
     postgres::Postgres,
     schema::{Index, Schema},
     sqlite::Sqlite,
+    transition::{Outcome, Transition},
 };
 
 /// What a look at a database shows.
@@ -110,6 +112,38 @@ impl Database {
         match self {
             Self::Sqlite(db) => db.remove_index(name.clone()).await,
             Self::Postgres(db) => db.remove_index(name).await,
+        }
+    }
+
+    /// Statements in one transaction. `keep` judges what came of them; if it says no, nothing is
+    /// kept. What was seen comes back either way.
+    pub(crate) async fn transit(
+        &self,
+        transition: Transition,
+        keep: impl Fn(&Outcome) -> bool + Send + 'static,
+    ) -> Result<Outcome, Fault> {
+        match self {
+            Self::Sqlite(db) => db.transit(transition, keep).await,
+            Self::Postgres(db) => db.transit(&transition, keep).await,
+        }
+    }
+
+    /// Transitions one after the other on a shadow, until one fails; the shadow is gone afterwards.
+    pub(crate) async fn rehearse(
+        &self,
+        transitions: Vec<Transition>,
+    ) -> Result<Vec<Result<Outcome, Fault>>, Fault> {
+        match self {
+            Self::Sqlite(db) => db.rehearse(transitions).await,
+            Self::Postgres(db) => db.rehearse(&transitions).await,
+        }
+    }
+
+    /// Which migrations were applied through Deadelus.
+    pub(crate) async fn history(&self) -> Result<Vec<Applied>, Fault> {
+        match self {
+            Self::Sqlite(db) => db.history().await,
+            Self::Postgres(db) => db.history().await,
         }
     }
 

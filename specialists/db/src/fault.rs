@@ -2,6 +2,8 @@
 
 use deadelus_runtime::{Aftermath, ErrorClass, Failure};
 
+use crate::sql::Statement;
+
 /// An error of either engine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -53,6 +55,17 @@ impl Fault {
             Self::Refused { reason, .. } => Some(*reason),
             Self::Left { cause, .. } => cause.reason(),
             Self::Unreachable(_) | Self::Lost(_) => None,
+        }
+    }
+
+    /// The same, naming the statement that was refused.
+    pub(crate) fn at(self, statement: &Statement) -> Self {
+        match self {
+            Self::Refused { reason, code, message } => {
+                let message = format!("{}: {message}", statement.place);
+                Self::Refused { reason, code, message }
+            }
+            Self::Unreachable(_) | Self::Lost(_) | Self::Left { .. } => self,
         }
     }
 

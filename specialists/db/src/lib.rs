@@ -15,15 +15,21 @@ mod drop_index;
 mod explain;
 mod fault;
 mod inspect;
+mod lint;
+mod migrate;
+mod migration;
 mod plan;
 mod postgres;
 mod query;
+mod rehearse;
+mod revert;
 mod schema;
 mod sql;
 mod sqlite;
 mod target;
 #[cfg(test)]
 mod testing;
+mod transition;
 
 use std::collections::BTreeMap;
 
@@ -36,9 +42,15 @@ pub use self::{
     drop_index::DropIndex,
     explain::Explain,
     inspect::Inspect,
+    lint::Lint,
+    migrate::Migrate,
+    migration::{Migration, Script},
     plan::{FullScan, Plan},
+    rehearse::Rehearse,
+    revert::Revert,
     schema::{Column, Constraint, ConstraintKind, Index, Object, Schema, Table},
     target::{DbTarget, InvalidLocation, Location, Targets},
+    transition::{Lock, Trace},
 };
 
 /// Where Deadelus remembers which migrations it applied; no part of any fingerprint.
@@ -54,6 +66,10 @@ pub fn specialist(targets: BTreeMap<TargetName, DbTarget>) -> Specialist {
         .read(Inspect::new(targets.clone()))
         .read(Explain::new(targets.clone()))
         .read(Advise::new(targets.clone()))
+        .read(Lint::new(targets.clone()))
+        .read(Rehearse::new(targets.clone()))
+        .change(Migrate::new(targets.clone()))
+        .change(Revert::new(targets.clone()))
         .change(CreateIndex::new(targets.clone()))
         .change(DropIndex::new(targets.clone()));
     targets.cards().fold(specialist, Specialist::target)

@@ -70,6 +70,58 @@ pub(crate) fn canonical(sql: &str) -> String {
     text
 }
 
+/// One statement of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// Without the semicolon, and without what stands before it.
+    pub(crate) text: String,
+    /// `3_add_invoice.up.sql:12`, or just the line.
+    pub(crate) place: String,
+    pub(crate) tokens: Vec<Token>,
+}
+
+impl Statement {
+    /// Whether it begins with these keywords.
+    pub(crate) fn begins(&self, words: &[&str]) -> bool {
+        self.tokens.len() >= words.len()
+            && words.iter().zip(&self.tokens).all(|(word, token)| token.is(word))
+    }
+
+    /// Whether these keywords stand in it one after the other.
+    pub(crate) fn has(&self, words: &[&str]) -> bool {
+        self.tokens
+            .windows(words.len())
+            .any(|window| words.iter().zip(window).all(|(word, token)| token.is(word)))
+    }
+}
+
+/// The statements of a script. The body of a trigger or of a function, from `BEGIN` to `END`, is
+/// part of the statement that creates it.
+pub(crate) fn statements(sql: &str) -> Vec<Statement> {
+    let mut statements = vec![];
+    let mut open: Vec<Token> = vec![];
+    let mut depth = 0_usize;
+    for token in tokens(sql) {
+        if token.is_symbol(";") && depth == 0 {
+            statements.extend(statement(sql, std::mem::take(&mut open), token.start));
+            continue;
+        }
+        if open.first().is_some_and(|first| first.is("create")) {
+            depth += usize::from(token.is("begin") || token.is("case"));
+            depth = depth.saturating_sub(usize::from(token.is("end")));
+        }
+        open.push(token);
+    }
+    statements.extend(statement(sql, open, sql.len()));
+    statements
+}
+
+fn statement(sql: &str, tokens: Vec<Token>, end: usize) -> Option<Statement> {
+    let start = tokens.first()?.start;
+    let text = sql[start..end].trim_end().to_owned();
+    Some(Statement { text, place: line_of(sql, start).to_string(), tokens })
+}
+
 /// A name as both engines read it, whatever it contains.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -288,6 +340,17 @@ mod tests {
         }
         assert_ne!(canonical("SELECT 'A'"), canonical("SELECT 'a'"));
         assert_ne!(canonical("SELECT \"a b\""), canonical("SELECT a b"));
+    }
+
+    #[test]
+    fn a_body_belongs_to_its_statement() {
+        let trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n UPDATE b SET c = CASE WHEN 1 THEN 2 \
+                       END; DELETE FROM d; END";
+        let script = format!("-- first\nSELECT 1;\n;{trigger};\nSELECT ';'");
+        let found = statements(&script);
+        let texts: Vec<_> = found.iter().map(|s| (s.text.as_str(), s.place.as_str())).collect();
+        assert_eq!(texts, [("SELECT 1", "2"), (trigger, "3"), ("SELECT ';'", "5")]);
+        assert!(found[0].begins(&["select"]) && !found[0].has(&["select", "from"]));
     }
 
     #[test]

@@ -123,6 +123,19 @@ impl Lab {
         }
     }
 
+    /// Returns once the server says so: `sql` counts something, and that is no longer 0.
+    pub(crate) async fn until(&self, sql: &str) {
+        const LOOKS_MAX: usize = 5_000;
+        let client = self.client().await;
+        for _ in 0..LOOKS_MAX {
+            if client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        panic!("it never came to be: {sql}");
+    }
+
     /// Another session of the server.
     pub(crate) async fn client(&self) -> tokio_postgres::Client {
         client(&self.url).await

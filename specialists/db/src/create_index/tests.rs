@@ -144,33 +144,22 @@ async fn a_build_that_was_cut_off_is_cleaned_up() {
         let somebody = lab.client().await;
         somebody.batch_execute("BEGIN; UPDATE order_line SET flag = 0 WHERE id = 1").await.unwrap();
         let build = capability.perform(&lab.cx, &inputs, &before);
-        let begun = until_build_waits(&lab);
+        const BUILDS: &str = "FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' \
+                              AND state = 'active' AND datname = current_database()";
+        let waits = format!("SELECT count(*) {BUILDS} AND wait_event_type = 'Lock'");
         tokio::select! {
             _ = build => panic!("it cannot end while the table is in use"),
-            () = begun => {}
+            () = lab.until(&waits) => {}
         }
+        // The worker is gone; its build is told to stop.
+        lab.until(&format!("SELECT (count(*) = 0)::int::bigint {BUILDS}")).await;
         somebody.batch_execute("ROLLBACK").await.unwrap();
         let found = capability.reconcile(&lab.cx, &inputs, &before).await.unwrap();
-        assert!(matches!(found, Found::Partly | Found::NotBegun), "{found:?}");
+        assert!(matches!(found, Found::Partly), "{found:?}");
         capability.perform(&lab.cx, &inputs, &before).await.unwrap();
         undo(&lab, &prepared.undo.unwrap()).await;
         assert_eq!(Some(lab.fingerprint().await), inputs.expect_fingerprint);
     }
-}
-
-/// Returns once the server says that a build is waiting for somebody.
-async fn until_build_waits(lab: &Lab) {
-    const LOOKS_MAX: usize = 1_000;
-    let client = lab.client().await;
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' \
-                   AND wait_event_type = 'Lock' AND datname = current_database()";
-    for _ in 0..LOOKS_MAX {
-        if client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("no build ever waited");
 }
 
 /// An invalid index of somebody else's failed build is replaced.
@@ -275,16 +264,9 @@ impl Held {
     /// Returns once its transaction is older than the target's lock timeout.
     async fn until_old(&self, lab: &Lab) {
         let Self::Postgres { .. } = self else { return };
-        let client = lab.client().await;
         let old = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
                    AND datname = current_database() \
                    AND xact_start < clock_timestamp() - interval '250 milliseconds'";
-        for _ in 0..1_000 {
-            if client.query_one(old, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        panic!("it never grew old");
+        lab.until(old).await;
     }
 }

@@ -8,6 +8,8 @@ mod catalogue;
 mod explain;
 mod index;
 mod rate;
+mod shadow;
+mod transit;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

@@ -8,6 +8,7 @@ mod explain;
 mod index;
 mod rate;
 mod shadow;
+mod transit;
 
 use std::{
     path::PathBuf,
@@ -19,7 +20,7 @@ use deadelus_runtime::Context;
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tracing::{Span, info_span};
 
-pub(crate) use self::shadow::Shadow;
+use self::shadow::Shadow;
 use crate::{
     fault::{Fault, Reason},
     target::Patience,
