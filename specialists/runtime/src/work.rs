@@ -3,6 +3,9 @@
 //! The order of a change stands in [`change`], top to bottom, and nowhere else: prepare, write the
 //! intent, tell the orchestrator the way back, perform, measure, write the outcome.
 
+#[cfg(test)]
+mod tests;
+
 use deadelus_mesh::objects;
 use deadelus_proto::{
     Aftermath, Body, Check, Direction, Done, ErrorClass, Failure, News, Sha256, Undo,

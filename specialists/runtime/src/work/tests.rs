@@ -1,0 +1,278 @@
+//! Changes done, repeated, interrupted, found wanting and taken back, with the real ledger and the
+//! real inbox.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use deadelus_mesh::{Mesh, config::NatsConfig, streams};
+use deadelus_proto::{
+    Aftermath, Check, Effect, ErrorClass, Failure, Idempotency, Undo, UndoClass, pb,
+};
+use deadelus_tests::nats::NatsServer;
+use prost::Message as _;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Desk, change};
+use crate::{
+    About, ChangeCapability, Context, Found, Measured, Prepared, Specialist, UndoPromise,
+    ledger::Ledger,
+    report::Reporter,
+    specialist::{ErasedChange, Work},
+};
+
+/// The component: a lamp, and what happens when somebody touches it.
+#[derive(Debug, Default)]
+struct Lamp {
+    lit: AtomicBool,
+    touched: AtomicU32,
+    dim: AtomicBool,
+    jammed: AtomicBool,
+    blackout: AtomicBool,
+}
+
+struct Switch {
+    lamp: Arc<Lamp>,
+    verb: &'static str,
+    to: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl ChangeCapability for Switch {
+    type Inputs = Nothing;
+    type Outputs = Nothing;
+    type Before = bool;
+
+    fn about(&self) -> About {
+        About {
+            verb: self.verb,
+            role: "Light",
+            summary: "Turns the lamp on or off",
+            effect: Effect::Reversible,
+            idempotency: Idempotency::Natural,
+            checks: &[("as_wanted", "the lamp is as it should be")],
+            undo: Some(UndoPromise { verb: "off", class: UndoClass::Exact }),
+            timeout: Duration::from_secs(5),
+            locks: &[],
+        }
+    }
+
+    async fn prepare(&self, _: &Context, _: &Nothing) -> Result<Prepared<bool>, Failure> {
+        let before = self.lamp.lit.load(Ordering::SeqCst);
+        let undo = self.to.then(|| Undo {
+            capability: "light.off".parse().unwrap(),
+            inputs: json!({}),
+            class: UndoClass::Exact,
+            residue: vec![],
+        });
+        Ok(Prepared { before, undo })
+    }
+
+    async fn perform(
+        &self,
+        _: &Context,
+        _: &Nothing,
+        _: &bool,
+    ) -> Result<Measured<Nothing>, Failure> {
+        if self.lamp.blackout.load(Ordering::SeqCst) {
+            return Err(Failure::new(ErrorClass::Unavailable, "no power"));
+        }
+        if !self.to && self.lamp.jammed.load(Ordering::SeqCst) {
+            return Err(Failure::new(ErrorClass::UndoFailed, "the switch is jammed"));
+        }
+        self.lamp.touched.fetch_add(1, Ordering::SeqCst);
+        self.lamp.lit.store(self.to, Ordering::SeqCst);
+        Ok(self.measure())
+    }
+
+    async fn reconcile(
+        &self,
+        _: &Context,
+        _: &Nothing,
+        _: &bool,
+    ) -> Result<Found<Nothing>, Failure> {
+        if self.lamp.lit.load(Ordering::SeqCst) == self.to {
+            return Ok(Found::Done(self.measure()));
+        }
+        Ok(Found::NotBegun)
+    }
+}
+
+impl Switch {
+    fn measure(&self) -> Measured<Nothing> {
+        let bright = !(self.to && self.lamp.dim.load(Ordering::SeqCst));
+        let lit = self.lamp.lit.load(Ordering::SeqCst);
+        Measured::new(Nothing {}, vec![Check::equal("as_wanted", lit == self.to && bright, true)])
+    }
+}
+
+struct Room {
+    lamp: Arc<Lamp>,
+    specialist: Specialist,
+    ledger: Ledger,
+    reporter: Reporter,
+    mesh: Mesh,
+    _server: NatsServer,
+}
+
+impl Room {
+    async fn make() -> Self {
+        let server = NatsServer::start();
+        let config = NatsConfig { url: server.url.clone(), ..NatsConfig::default() };
+        let mesh = deadelus_mesh::connect(&config, "light-test").await.unwrap();
+        streams::ensure(&mesh, 1).await.unwrap();
+        let lamp = Arc::new(Lamp::default());
+        let switch = |verb, to| Switch { lamp: Arc::clone(&lamp), verb, to };
+        let specialist =
+            Specialist::new("light", "0").change(switch("on", true)).change(switch("off", false));
+        let reporter = Reporter {
+            mesh: mesh.clone(),
+            specialist: specialist.name().clone(),
+            instance: "light-1".to_owned(),
+        };
+        let ledger = Ledger::open(&mesh).await.unwrap();
+        Self { lamp: Arc::clone(&lamp), specialist, ledger, reporter, mesh, _server: server }
+    }
+
+    async fn on(&self, task: &str) -> Result<deadelus_proto::Done, Failure> {
+        self.on_with(task, json!({})).await
+    }
+
+    async fn on_with(&self, task: &str, inputs: Value) -> Result<deadelus_proto::Done, Failure> {
+        let mut cx = Context::detached("hall");
+        cx.key.task = task.parse().unwrap();
+        change(self.desk(), self.work(), &cx, &inputs).await
+    }
+
+    fn desk(&self) -> Desk<'_> {
+        Desk { specialist: &self.specialist, ledger: &self.ledger, reporter: &self.reporter }
+    }
+
+    fn work(&self) -> &dyn ErasedChange {
+        match &self.specialist.capabilities[&"light.on".parse().unwrap()].work {
+            Work::Change(work) => work.as_ref(),
+            Work::Read(_) => unreachable!("a switch changes something"),
+        }
+    }
+
+    fn lit(&self) -> bool {
+        self.lamp.lit.load(Ordering::SeqCst)
+    }
+
+    fn touched(&self) -> u32 {
+        self.lamp.touched.load(Ordering::SeqCst)
+    }
+
+    /// How many undo records of the task the inbox holds.
+    async fn undos_recorded(&self, task: &str) -> usize {
+        let stream = self.mesh.jetstream.get_stream(self.mesh.subjects.resource("INBOX"));
+        let mut stream = stream.await.unwrap();
+        let last = stream.info().await.unwrap().state.last_sequence;
+        let mut found = 0;
+        for sequence in 1..=last {
+            let message = stream.get_raw_message(sequence).await.unwrap();
+            let inbound = pb::Inbound::decode(message.payload).unwrap();
+            let Some(pb::inbound::Message::Report(report)) = inbound.message else { continue };
+            let is_undo = matches!(report.news, Some(pb::task_report::News::UndoRecorded(_)));
+            found += usize::from(is_undo && report.task_id == task);
+        }
+        found
+    }
+}
+
+#[tokio::test]
+async fn the_way_back_is_told_before_and_a_repetition_touches_nothing() {
+    let room = Room::make().await;
+    let done = room.on("a").await.unwrap();
+    assert!(!done.reconciled && room.lit());
+    assert_eq!(room.undos_recorded("a").await, 1);
+    let again = room.on("a").await.unwrap();
+    assert!(again.reconciled);
+    assert_eq!(room.touched(), 1, "the effect happened once");
+}
+
+#[tokio::test]
+async fn an_effect_whose_outcome_was_lost_is_found_and_not_done_again() {
+    let room = Room::make().await;
+    room.on("a").await.unwrap();
+    // What a worker leaves that dies between the effect and the outcome.
+    let key = "light.detached.a.do";
+    let mut entry = room.ledger.read(key).await.unwrap().unwrap();
+    entry.done = None;
+    room.ledger.finish(key, &entry).await.unwrap();
+    let found = room.on("a").await.unwrap();
+    assert!(found.reconciled);
+    assert_eq!(room.touched(), 1);
+    assert_eq!(room.undos_recorded("a").await, 2, "the way back is told again, it may be lost too");
+}
+
+#[tokio::test]
+async fn what_had_not_begun_is_done_by_the_next() {
+    let room = Room::make().await;
+    room.on("a").await.unwrap();
+    let key = "light.detached.a.do";
+    let mut entry = room.ledger.read(key).await.unwrap().unwrap();
+    entry.done = None;
+    room.ledger.finish(key, &entry).await.unwrap();
+    room.lamp.lit.store(false, Ordering::SeqCst);
+    assert!(!room.on("a").await.unwrap().reconciled);
+    assert!(room.lit());
+}
+
+#[tokio::test]
+async fn done_but_not_good_enough_has_undone_itself() {
+    let room = Room::make().await;
+    room.lamp.dim.store(true, Ordering::SeqCst);
+    let failure = room.on("a").await.unwrap_err();
+    assert_eq!((failure.class, failure.aftermath), (ErrorClass::CheckFailed, Aftermath::TakenBack));
+    assert!(!failure.checks.is_empty(), "what was measured is attached");
+    assert!(!room.lit());
+    room.lamp.dim.store(false, Ordering::SeqCst);
+    assert!(!room.on("a").await.unwrap().reconciled, "the next attempt begins afresh");
+}
+
+#[tokio::test]
+async fn an_undo_that_fails_says_so() {
+    let room = Room::make().await;
+    room.lamp.dim.store(true, Ordering::SeqCst);
+    room.lamp.jammed.store(true, Ordering::SeqCst);
+    let failure = room.on("a").await.unwrap_err();
+    assert_eq!((failure.class, failure.aftermath), (ErrorClass::UndoFailed, Aftermath::Partial));
+    assert!(failure.message.contains("jammed"), "{failure}");
+    assert!(room.lit(), "it still stands, and the report says so");
+}
+
+#[tokio::test]
+async fn a_failure_that_touched_nothing_leaves_nothing() {
+    let room = Room::make().await;
+    room.lamp.blackout.store(true, Ordering::SeqCst);
+    let failure = room.on("a").await.unwrap_err();
+    assert_eq!((failure.class, failure.aftermath), (ErrorClass::Unavailable, Aftermath::Untouched));
+    assert_eq!(room.ledger.read("light.detached.a.do").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_same_key_with_other_inputs_is_a_conflict() {
+    let room = Room::make().await;
+    room.on("a").await.unwrap();
+    let failure = room.on_with("a", json!({"brighter": true})).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Conflict);
+    assert_eq!(room.touched(), 1);
+}
+
+#[tokio::test]
+async fn two_workers_at_once_leave_the_effect_in_the_world() {
+    let room = Room::make().await;
+    let (one, other) = tokio::join!(room.on("a"), room.on("a"));
+    assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+    assert!(room.lit());
+}
