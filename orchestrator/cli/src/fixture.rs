@@ -99,7 +99,7 @@ pub(crate) fn told() -> History {
     let mut story = Story::begin();
     story.approve();
     story.done("measure0", measured(400.0, 300_000.0));
-    let causes = json!([{"cause": "missing_index", "share": 83.0,
+    let causes = json!([{"cause": "missing_index", "share": 0.83,
         "evidence": "order_line is read from end to end", "advice": "index order_line(order_id)"}]);
     story.done("diagnose1", json!({"causes": causes}));
     story.done("index1", json!({"index": "i1", "ddl": "CREATE INDEX i1 ON order_line (order_id)"}));

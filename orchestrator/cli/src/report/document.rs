@@ -106,7 +106,7 @@ fn found(report: &Report) -> Vec<Block> {
         let when = if diagnosis.is_current { "as it is now" } else { "before the changes" };
         blocks.push(Block::Paragraph(format!("Where the time went, {when} ({}):", diagnosis.task)));
         blocks.extend(list(diagnosis.causes.iter().map(|cause| {
-            let percent = cause.share_percent;
+            let percent = cause.share * 100.0;
             let parts = [cause.evidence.as_str(), cause.advice.as_str()];
             let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
             format!("{percent:.0} % {}: {}", cause.cause.replace('_', " "), parts.join(" → "))

@@ -141,13 +141,8 @@ fn cause(value: &Value) -> Cause {
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let share_percent = value.get("share").and_then(Value::as_f64).unwrap_or_default();
-    Cause {
-        cause: text("cause"),
-        share_percent,
-        evidence: text("evidence"),
-        advice: text("advice"),
-    }
+    let share = value.get("share").and_then(Value::as_f64).unwrap_or_default();
+    Cause { cause: text("cause"), share, evidence: text("evidence"), advice: text("advice") }
 }
 
 /// The verdict of the last task that held a measurement to the budget.

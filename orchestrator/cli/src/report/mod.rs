@@ -94,8 +94,8 @@ pub(crate) struct Diagnosis {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Cause {
     pub(crate) cause: String,
-    /// Of the time, in percent.
-    pub(crate) share_percent: f64,
+    /// Of the time, 0 to 1.
+    pub(crate) share: f64,
     pub(crate) evidence: String,
     pub(crate) advice: String,
 }
