@@ -162,6 +162,51 @@ async fn a_build_that_was_cut_off_is_cleaned_up() {
     }
 }
 
+/// The server hangs up in the middle: nobody can know how far the build came, and nobody claims to.
+#[tokio::test]
+async fn a_lost_connection_is_an_unknown_outcome() {
+    for lab in shops().await.into_iter().filter(Lab::is_postgres) {
+        let before = lab.fingerprint().await;
+        let capability = CreateIndex::new(lab.targets.clone());
+        let inputs: Inputs = serde_json::from_value(on_order_id()).unwrap();
+        let prepared = capability.prepare(&lab.cx, &inputs).await.unwrap();
+        let somebody = lab.client().await;
+        somebody.batch_execute("BEGIN; UPDATE order_line SET flag = 0 WHERE id = 1").await.unwrap();
+        let hangs_up = lab.until(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event_type = 'Lock' \
+             AND datname = current_database()",
+        );
+        let build = capability.perform(&lab.cx, &inputs, &prepared.before);
+        let (failure, ()) = tokio::join!(build, hangs_up);
+        assert_eq!(failure.unwrap_err().class, ErrorClass::UnknownOutcome);
+        somebody.batch_execute("ROLLBACK").await.unwrap();
+        let found = capability.reconcile(&lab.cx, &inputs, &prepared.before).await.unwrap();
+        assert!(matches!(found, Found::Partly), "{found:?}");
+        undo(&lab, &prepared.undo.unwrap()).await;
+        assert_eq!(lab.fingerprint().await, before);
+    }
+}
+
+/// A worker whose future is dropped leaves no half of a transaction behind: all or nothing.
+#[tokio::test]
+async fn a_dropped_build_on_sqlite_is_all_or_nothing() {
+    for lab in shops().await.into_iter().filter(|lab| !lab.is_postgres()) {
+        let capability = CreateIndex::new(lab.targets.clone());
+        let inputs: Inputs = serde_json::from_value(on_order_id()).unwrap();
+        let before = capability.prepare(&lab.cx, &inputs).await.unwrap().before;
+        tokio::select! {
+            biased;
+            () = tokio::task::yield_now() => {}
+            _ = capability.perform(&lab.cx, &inputs, &before) => {}
+        }
+        // Waits for whoever still writes.
+        capability.perform(&lab.cx, &inputs, &before).await.unwrap();
+        let found = capability.reconcile(&lab.cx, &inputs, &before).await.unwrap();
+        assert!(matches!(found, Found::Done(_)));
+    }
+}
+
 /// An invalid index of somebody else's failed build is replaced.
 #[tokio::test]
 async fn an_invalid_leftover_is_replaced() {

@@ -28,6 +28,17 @@ async fn shows_what_is_there() {
     }
 }
 
+/// A table that was empty when it was last looked at, or that nobody ever looked at.
+#[tokio::test]
+async fn old_statistics_are_not_believed() {
+    for lab in shops().await {
+        lab.run("CREATE TABLE later (id INTEGER PRIMARY KEY)").await;
+        lab.run("ANALYZE").await;
+        lab.run("INSERT INTO later SELECT id FROM orders").await;
+        assert_eq!(lab.see().await.rows["later"], Some(5_000));
+    }
+}
+
 #[tokio::test]
 async fn rows_and_history_do_not_count() {
     for lab in shops().await {

@@ -11,9 +11,13 @@ use crate::{
 
 const CATALOGUE: &str = include_str!("catalogue.sql");
 
-/// Rows as the planner believes; -1 stands for a table that nobody has analysed yet.
+/// Rows as the planner believes: as dense as when they were last counted, on the pages there are
+/// now. -1 stands for a table that nobody has analysed, or that was empty then.
 const ROWS: &str = "SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname, \
-    c.reltuples::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    CASE WHEN c.reltuples <= 0 THEN -1 WHEN c.relpages <= 0 THEN c.reltuples::bigint \
+    ELSE round(c.reltuples::float8 / c.relpages * pg_relation_size(c.oid) \
+        / current_setting('block_size')::float8)::bigint END \
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p', 'f', 'm')";
 
 /// A table that nobody has analysed is counted up to here: beyond it, how many more does not matter.
@@ -70,6 +74,6 @@ pub(super) async fn version(session: &Session) -> Result<Option<i64>, Fault> {
 
 async fn counted(session: &Session, table: &str) -> Result<i64, Fault> {
     let count =
-        format!("SELECT count(*) FROM (SELECT 1 FROM ONLY {table} LIMIT {ROWS_COUNTED_MAX}) few");
+        format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {ROWS_COUNTED_MAX}) few");
     session.one("SELECT", &count, &[]).await
 }
