@@ -9,12 +9,12 @@ mod sqlite;
 
 use std::sync::Arc;
 
-use deadelus_runtime::{Check, Context, Failure, Measured, ReadCapability};
+use deadelus_runtime::{Check, Context, Failure, Measured};
 use serde_json::{Value, json};
 
 use crate::{
     Measurement, PerformanceTarget,
-    measure::{Measure, MeasureInputs},
+    measure::{Measure, MeasureInputs, checks::OF_THE_MACHINE},
     target::Site,
     targets::Sites,
 };
@@ -36,11 +36,8 @@ fn site(base_url: &str, path: &str, more: &Value) -> Site {
 
 async fn measure(site: Site, inputs: MeasureInputs) -> Result<Measured<Measurement>, Failure> {
     let capability = Measure(Arc::new(Sites([("shop".parse().unwrap(), site)].into())));
-    capability.perform(&Context::detached("shop"), inputs).await
+    capability.measure(&Context::detached("shop"), inputs).await
 }
-
-/// Checks that say of a machine which others use too how quiet it is.
-const OF_THE_MACHINE: [&str; 2] = ["generator_on_time", "rate_held"];
 
 /// What must hold on the busiest machine.
 fn believed(measured: &Measured<Measurement>) {

@@ -20,6 +20,9 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("one_revision", "one revision of the service answered from the first run to the last"),
 ];
 
+/// Checks that say how quiet the generator's machine was, and nothing of the service.
+pub(crate) const OF_THE_MACHINE: [&str; 2] = ["generator_on_time", "rate_held"];
+
 /// The worst run decides each.
 pub(super) fn of(load: &Load, observed: &[Observed], measured: &Measurement) -> Vec<Check> {
     let mut checks = vec![on_time(observed), rate_held(load, &measured.runs), answered(observed)];
