@@ -94,12 +94,13 @@ impl From<Text> for String {
     }
 }
 
-/// Nothing to do, or more than one request may ask for.
+/// More than one request may ask for. None at all is an answer as well: a service that asks the
+/// database nothing.
 pub(crate) fn refuse_too_many(statements: usize) -> Result<(), Failure> {
-    if (1..=STATEMENTS_MAX).contains(&statements) {
+    if statements <= STATEMENTS_MAX {
         return Ok(());
     }
-    let text = format!("statements: {statements}, use 1 to {STATEMENTS_MAX}");
+    let text = format!("statements: {statements}, at most {STATEMENTS_MAX}");
     Err(Failure::new(ErrorClass::InvalidInput, text))
 }
 

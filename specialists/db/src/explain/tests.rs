@@ -74,10 +74,9 @@ async fn explaining_writes_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_and_too_much_are_refused() {
+async fn too_much_is_refused_and_nothing_is_not() {
     let lab = Lab::sqlite();
-    for count in [0, STATEMENTS_MAX + 1] {
-        let failure = explain(&lab, json!(vec!["SELECT 1"; count])).await.unwrap_err();
-        assert_eq!(failure.class, ErrorClass::InvalidInput);
-    }
+    let too_many = json!(vec!["SELECT 1"; STATEMENTS_MAX + 1]);
+    assert_eq!(explain(&lab, too_many).await.unwrap_err().class, ErrorClass::InvalidInput);
+    assert_eq!(explain(&lab, json!([])).await.unwrap(), []);
 }
