@@ -151,6 +151,12 @@ impl Home {
         write_whole(&self.record(&started.name), &text)
     }
 
+    /// Whether the configuration of a kind was edited after the process of this name was started.
+    pub(crate) fn is_edited_since(&self, kind: &str, name: &str) -> bool {
+        let modified = |path: PathBuf| fs::metadata(path).and_then(|m| m.modified()).ok();
+        modified(self.config(kind)) > modified(self.record(name))
+    }
+
     /// Forgets who was stopped.
     ///
     /// # Errors

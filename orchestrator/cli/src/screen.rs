@@ -51,8 +51,14 @@ pub(crate) fn frame(
         let text = format!("· {waiting} wait, {skipped} skipped");
         out.push(term.paint(Tone::Dim, &text));
     }
+    // What has scrolled away cannot be drawn again: the oldest tasks make room for the newest.
+    let surplus = (out.len() + 1).saturating_sub(term.height.max(HEAD_LINES + 1));
+    out.drain(HEAD_LINES..HEAD_LINES + surplus);
     out
 }
+
+/// Who it is and what was asked stay in sight.
+const HEAD_LINES: usize = 2;
 
 fn row(line: &Line, progress: Option<&String>, width: usize, term: Term) -> String {
     let (mark, tone) = lines::mark(line.status);
@@ -155,6 +161,15 @@ mod tests {
         {
             assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
         }
+    }
+
+    #[test]
+    fn a_low_terminal_keeps_the_head_and_the_newest() {
+        let history = fixture::told();
+        let term = Term { height: 6, ..Term::plain(80) };
+        let frame = frame(&history, history.workflow().unwrap(), &Progress::new(), 0, term);
+        assert_eq!(frame.len(), 5, "{frame:#?}");
+        assert!(frame[0].contains("wf-1") && frame[4].contains("budget"), "{frame:#?}");
     }
 
     #[test]

@@ -11,6 +11,9 @@ const WIDTH_MIN_COLUMNS: usize = 40;
 /// Wider lines are not read.
 const WIDTH_MAX_COLUMNS: usize = 140;
 
+/// Lines of a terminal that does not say how high it is.
+const HEIGHT_DEFAULT_LINES: usize = 24;
+
 /// What the output is like.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Term {
@@ -18,6 +21,8 @@ pub(crate) struct Term {
     pub(crate) colour: bool,
     /// Columns to fit into.
     pub(crate) width: usize,
+    /// Lines that can be drawn again.
+    pub(crate) height: usize,
     /// Whether a person sits in front of it: lines may be drawn again.
     pub(crate) live: bool,
 }
@@ -43,6 +48,7 @@ impl Term {
         Self {
             colour: terminal && !dumb && !set("NO_COLOR"),
             width: columns().clamp(WIDTH_MIN_COLUMNS, WIDTH_MAX_COLUMNS),
+            height: size().map_or(HEIGHT_DEFAULT_LINES, |(_, lines)| lines),
             live: terminal && !dumb,
         }
     }
@@ -50,7 +56,7 @@ impl Term {
     /// No colour: what tests and files get.
     #[cfg(test)]
     pub(crate) fn plain(width: usize) -> Self {
-        Self { colour: false, width, live: false }
+        Self { colour: false, width, height: HEIGHT_DEFAULT_LINES, live: false }
     }
 
     /// The text in a tone.
@@ -140,9 +146,16 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
 }
 
 fn columns() -> usize {
-    let said = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    let asked = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|s| usize::from(s.ws_col));
-    asked.filter(|c| *c > 0).or(said).unwrap_or(WIDTH_DEFAULT_COLUMNS)
+    let said = || std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let asked = size().map(|(columns, _)| columns);
+    asked.or_else(said).unwrap_or(WIDTH_DEFAULT_COLUMNS)
+}
+
+/// Columns and lines of the terminal that standard output is, if it is one and says so.
+fn size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    let (columns, lines) = (usize::from(size.ws_col), usize::from(size.ws_row));
+    (columns > 0 && lines > 0).then_some((columns, lines))
 }
 
 #[cfg(test)]

@@ -130,6 +130,13 @@ fn up_starts_what_is_missing_and_down_leaves_nothing() {
         assert_eq!(*pid == Some(pid_of(&first, name)), name != "db", "{name}");
     }
 
+    let config = machine.folder.path().join("home/api.toml");
+    // Beyond the resolution of any file system's clock.
+    let later = std::time::SystemTime::now() + Duration::from_secs(60);
+    fs::File::options().append(true).open(config).unwrap().set_modified(later).unwrap();
+    let shown = String::from_utf8(machine.run(&["up"]).stdout).unwrap();
+    assert_eq!(shown.matches("its configuration was edited").count(), 1, "{shown}");
+
     let stopped = machine.run(&["down", "--grace", "10"]);
     assert_eq!(stopped.status.code(), Some(0), "{}", last_words(&stopped));
     second.iter().for_each(|(_, _, pid)| assert!(!lives(pid.unwrap())));

@@ -31,6 +31,9 @@ const SETTLED_AFTER: Duration = Duration::from_millis(300);
 /// Lines of a log that say why a process ended.
 const LAST_LINES_SHOWN: usize = 3;
 
+/// A process reads its configuration once.
+const EDITED: &str = "its configuration was edited since; `deadelus down`, then `up`, to use it";
+
 /// What became of one process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Standing {
@@ -112,7 +115,8 @@ struct Birth {
 fn raise(home: &Home, member: &Member, before: &[Started], url: &str) -> Result<Birth, CliError> {
     let name = &member.name;
     if let Some(alive) = alive(before, name) {
-        let standing = standing(home, name, State::Running, Some(alive.identity.pid), "");
+        let note = if home.is_edited_since(member.kind, name) { EDITED } else { "" };
+        let standing = standing(home, name, State::Running, Some(alive.identity.pid), note);
         return Ok(Birth { standing, child: None });
     }
     let own = std::env::current_exe().map_err(CliError::file("find", "our own program"))?;
