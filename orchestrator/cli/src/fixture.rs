@@ -96,6 +96,18 @@ pub(crate) fn plan() -> CheckedPlan {
 
 /// Where the second index breaks the write budget: one change kept, one taken back, budget met.
 pub(crate) fn told() -> History {
+    to_the_end().history
+}
+
+/// The same, taken back afterwards.
+pub(crate) fn undone() -> History {
+    let mut story = to_the_end();
+    story.take(Input::Undo { by: "ada".into(), reason: "not wanted".into() });
+    story.undone("index1");
+    story.history
+}
+
+fn to_the_end() -> Story {
     let mut story = Story::begin();
     story.approve();
     story.done("measure0", measured(400.0, 300_000.0));
@@ -110,7 +122,7 @@ pub(crate) fn told() -> History {
     story.fails("compare2");
     story.undone("index2");
     story.done("budget", json!({"verdict": "met"}));
-    story.history
+    story
 }
 
 fn measured(p95: f64, steps: f64) -> Value {

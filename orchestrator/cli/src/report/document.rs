@@ -103,7 +103,7 @@ fn taken_back(changes: &[Change]) -> Vec<Block> {
 fn found(report: &Report) -> Vec<Block> {
     let mut blocks = vec![];
     for diagnosis in &report.found {
-        let when = if diagnosis.is_current { "as it is now" } else { "before the changes" };
+        let when = if diagnosis.is_current { "as it is now" } else { "at that time" };
         blocks.push(Block::Paragraph(format!("Where the time went, {when} ({}):", diagnosis.task)));
         blocks.extend(list(diagnosis.causes.iter().map(|cause| {
             let percent = cause.share * 100.0;

@@ -62,7 +62,7 @@ pub(super) fn changes(
         }
         let whole = reasons.get(WHOLE);
         let scope = spec.scope.and_then(|s| workflow.plan().scopes().get(s));
-        let reason = whole.or_else(|| scope.and_then(|scope| reasons.get(scope.id.as_str())));
+        let reason = scope.and_then(|scope| reasons.get(scope.id.as_str())).or(whole);
         let change = Change {
             task: spec.id.to_string(),
             title: spec.title.clone(),
@@ -117,9 +117,18 @@ fn what(spec: &CheckedTask, state: &TaskState, stored: &Stored) -> String {
     }
 }
 
-pub(super) fn found(workflow: &Workflow, kept: &[Change], stored: &Stored) -> Vec<Diagnosis> {
-    let position = |id: &str| workflow.plan().tasks().iter().position(|t| t.id.as_str() == id);
-    let last_kept = kept.iter().filter_map(|change| position(&change.task)).max();
+/// Every diagnosis. It describes what is now if no kept change came after it, and no change that
+/// it saw was taken back with the whole since.
+pub(super) fn found(
+    workflow: &Workflow,
+    (kept, back): (&[Change], &[Change]),
+    stored: &Stored,
+) -> Vec<Diagnosis> {
+    let position =
+        |c: &Change| workflow.plan().tasks().iter().position(|t| t.id.as_str() == c.task);
+    let last_kept = kept.iter().filter_map(position).max();
+    let whole = workflow.take_back().is_some();
+    let first_back = back.iter().filter_map(position).min().filter(|_| whole);
     let mut found = vec![];
     for (at, (spec, state)) in workflow.tasks().enumerate() {
         let outputs = outputs(state, stored).filter(|_| spec.does.to_string() == DIAGNOSE);
@@ -128,7 +137,8 @@ pub(super) fn found(workflow: &Workflow, kept: &[Change], stored: &Stored) -> Ve
         };
         found.push(Diagnosis {
             task: spec.id.to_string(),
-            is_current: last_kept.is_none_or(|kept| kept < at),
+            is_current: last_kept.is_none_or(|kept| kept < at)
+                && first_back.is_none_or(|back| back > at),
             causes: causes.iter().take(CAUSES_MAX).map(cause).collect(),
         });
     }
@@ -242,8 +252,7 @@ pub(super) fn incidents(history: &History) -> Vec<String> {
     let mut owners: Vec<&str> = history.entries().iter().map(|e| e.owner.as_str()).collect();
     owners.dedup();
     if owners.len() > 1 {
-        let handovers = owners.len() - 1;
-        all.push(format!("the orchestrator changed {handovers} times: {}", owners.join(" → ")));
+        all.push(format!("handed over from one orchestrator to another: {}", owners.join(" → ")));
     }
     all.extend(history.alarms().iter().cloned());
     all
@@ -257,8 +266,8 @@ fn of_try(one: &Try) -> Vec<String> {
         all.push(format!("{name} was tried again (try {})", one.number));
     }
     if one.deliveries > 1 {
-        let lost = one.deliveries - 1;
-        all.push(format!("{name} was handed out {} times: {lost} lost", one.deliveries));
+        let times = one.deliveries;
+        all.push(format!("{name} was handed out {times} times: a worker was lost or restarted"));
     }
     if one.reconciled {
         all.push(format!("{name} was found done after a loss, and was not done twice"));

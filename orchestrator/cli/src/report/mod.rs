@@ -160,7 +160,7 @@ impl Report {
             submitted_by: workflow.submitted_by().to_owned(),
             approved_by: approved.map(|(_, by, _)| by.clone()).unwrap_or_default(),
             plan_digest: plan.digest().to_string(),
-            found: facts::found(workflow, &kept, stored),
+            found: facts::found(workflow, (&kept, &taken_back), stored),
             failed: facts::failed(workflow),
             checks: facts::checks(workflow),
             artefacts: facts::artefacts(workflow),
@@ -216,12 +216,14 @@ fn outcome(
         Status::TakingBack => "It is being taken back.".to_owned(),
         Status::Stuck => "An undo failed; a person is needed.".to_owned(),
         Status::Ended(Ending::Undone) => {
-            format!("Everything it did is taken back. {reason}")
+            format!("Everything it did is taken back. Why: {reason}")
         }
         Status::Ended(Ending::Cancelled) => {
-            format!("It was cancelled, and everything it did is taken back. {reason}")
+            format!("It was cancelled, and everything it did is taken back. Why: {reason}")
         }
-        Status::Ended(Ending::Rejected) => format!("It was rejected before it began. {reason}"),
+        Status::Ended(Ending::Rejected) => {
+            format!("It was rejected before it began. Why: {reason}")
+        }
         Status::Ended(Ending::Done) => done(kept, budget, figures),
     }
 }

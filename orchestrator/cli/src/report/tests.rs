@@ -17,7 +17,10 @@ fn what_is_kept_and_what_was_taken_back_are_told_apart() {
     assert!(report.budget.as_ref().is_some_and(|b| b.met));
     assert_eq!(report.undo, "deadelus undo wf-1");
     assert_eq!(report.trace_id, "0af7651916cd43dd8448eb211c80319c");
-    assert_eq!(report.incidents, ["measure1 was handed out 2 times: 1 lost"]);
+    assert_eq!(
+        report.incidents,
+        ["measure1 was handed out 2 times: a worker was lost or restarted"]
+    );
 }
 
 #[test]
@@ -30,6 +33,17 @@ fn the_last_measurement_of_what_stands_counts() {
         "One change is kept: CREATE INDEX i1 ON order_line (order_id). checkout p95: 400 ms → \
          20.0 ms. The budget is met."
     );
+}
+
+#[test]
+fn undone_later_nothing_stands_and_each_change_keeps_its_own_reason() {
+    let report = Report::of(&fixture::undone(), &Stored::new()).unwrap();
+    assert_eq!(report.status, "undone");
+    assert!(report.kept.is_empty() && report.undo.is_empty());
+    let reasons: Vec<_> = report.taken_back.iter().map(|c| (&*c.task, &*c.reason)).collect();
+    assert_eq!(reasons[0], ("index1", "ada: not wanted"));
+    assert!(reasons[1].0 == "index2" && reasons[1].1.contains("40 % slower"), "{reasons:?}");
+    assert!(report.figures.iter().all(|f| f.after.is_none()), "nothing measured stands");
 }
 
 #[test]
