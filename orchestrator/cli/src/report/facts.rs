@@ -160,9 +160,10 @@ pub(super) fn budget(workflow: &Workflow) -> Option<Budget> {
     let judged = workflow.tasks().filter(|(spec, _)| spec.does.to_string() == BUDGET);
     let verdicts = judged.filter_map(|(_, state)| match &state.progress {
         Progress::Done(_) => Some(Budget { met: true, verdict: "The budget is met.".to_owned() }),
-        Progress::Failed(failure) => {
-            Some(Budget { met: false, verdict: format!("Not met: {}", failure.message) })
-        }
+        Progress::Failed(failure) => Some(Budget {
+            met: false,
+            verdict: format!("Not proved to be met: {}", failure.message),
+        }),
         Progress::Waiting | Progress::Doing(_) | Progress::Again { .. } | Progress::Skipped(_) => {
             None
         }

@@ -238,7 +238,7 @@ fn done(kept: &[Change], budget: Option<&Budget>, figures: &[Figure]) -> String 
     let effect = headline.map(|f| format!(" {}.", f.in_words())).unwrap_or_default();
     let verdict = match budget {
         Some(budget) if budget.met => " The budget is met.",
-        Some(_) => " The budget is not met.",
+        Some(_) => " It is not proved that the budget is met.",
         None => "",
     };
     format!("{changes}{effect}{verdict}")
