@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,6 +22,7 @@ const PAUSE_BEFORE_WATCHING_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub struct Cards {
     cards: Arc<RwLock<BTreeMap<String, SpecialistCard>>>,
+    generation: Arc<AtomicU64>,
 }
 
 impl Cards {
@@ -41,9 +45,18 @@ impl Cards {
         self.cards.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Another number after every change.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     fn put(&self, card: SpecialistCard) {
         let mut cards = self.cards.write().unwrap_or_else(PoisonError::into_inner);
-        cards.insert(card.specialist.to_string(), card);
+        let name = card.specialist.to_string();
+        if cards.get(&name) != Some(&card) {
+            cards.insert(name, card);
+            self.generation.fetch_add(1, Ordering::Release);
+        }
     }
 
     async fn watch(self, bucket: Store) {
@@ -73,6 +86,7 @@ impl Cards {
             },
             Operation::Delete | Operation::Purge => {
                 self.cards.write().unwrap_or_else(PoisonError::into_inner).remove(&entry.key);
+                self.generation.fetch_add(1, Ordering::Release);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use deadelus_core::{Chain, Command, Input, Status, decide};
+use deadelus_core::{Chain, Command, Input, Status};
 use deadelus_mesh::meters;
 use deadelus_proto::{TaskKey, WorkflowId, pb};
 use tokio::{sync::mpsc, time};
@@ -142,12 +142,13 @@ impl Driver {
             }
             let before = self.log.outstanding();
             let was_stuck = self.is_stuck();
-            let events = match decide(self.log.workflow(), input.clone(), now_unix_ms()) {
-                Ok(events) if events.is_empty() => return Decided::NoNews,
-                Ok(events) => events,
+            let proposal = match self.log.propose(input.clone(), now_unix_ms()) {
+                Ok(Some(proposal)) => proposal,
+                Ok(None) => return Decided::NoNews,
                 Err(refusal) => return Decided::Refused(refusal.to_string()),
             };
-            match self.journal.write(&self.id, &mut self.log, cause, events.clone()).await {
+            let events = proposal.events().to_vec();
+            match self.journal.write(&self.id, &mut self.log, cause, proposal).await {
                 Ok(Written::Accepted) => {
                     if let Some(workflow) = self.log.workflow() {
                         telling::of(workflow, &events, was_stuck);

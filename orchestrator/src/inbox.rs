@@ -4,7 +4,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
-use deadelus_core::{CheckedPlan, Input, Problems};
+use deadelus_core::{Input, Problems};
 use deadelus_mesh::{Mesh, MeshError, streams};
 use deadelus_proto::{
     CapabilityName, Report, Sha256, SpecialistName, Subject, WorkflowId,
@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 
 use crate::{
     answer,
-    cards::Cards,
     clock::now_unix_ms,
     hub::{Hub, Letter, Mail},
+    plans::Plans,
 };
 
 /// Messages asked for at once, per partition.
@@ -34,7 +34,7 @@ const CLIENT: &str = "client";
 pub(crate) struct Inbox {
     pub(crate) mesh: Mesh,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) cards: Cards,
+    pub(crate) plans: Plans,
 }
 
 /// Why a message is not handed to a driver.
@@ -156,10 +156,8 @@ impl Inbox {
             return Err(problem(&"too many workflows are open; try again when some have ended"));
         }
         let digest: Sha256 = start.plan_digest.parse().map_err(|e| problem(&e))?;
-        let sent = CheckedPlan::from_json(&start.plan_json).map_err(|all| in_words(&all))?;
         // What was agreed on must still be true of the specialists that are there now.
-        let plan = CheckedPlan::check(sent.plan().clone(), &self.cards.all())
-            .map_err(|all| in_words(&all))?;
+        let plan = self.plans.check(&start.plan_json, &digest).map_err(|all| in_words(&all))?;
         if *plan.digest() != digest {
             let now = plan.digest();
             let text = format!(
@@ -169,7 +167,7 @@ impl Inbox {
         }
         Ok(Input::Start {
             workflow: workflow.clone(),
-            plan: Arc::new(plan),
+            plan,
             digest,
             submitted_by: start.submitted_by,
             traceparent: String::new(),

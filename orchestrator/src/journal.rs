@@ -2,7 +2,7 @@
 
 use async_nats::{HeaderMap, jetstream::kv};
 use bytes::Bytes;
-use deadelus_core::{Chain, Event, Link};
+use deadelus_core::{Chain, Link, Proposal};
 use deadelus_mesh::{
     Mesh, MeshError,
     append::{self, Appended},
@@ -10,8 +10,6 @@ use deadelus_mesh::{
 };
 use deadelus_proto::{Subject, WorkflowId, pb};
 use prost::Message as _;
-
-use crate::clock::now_unix_ms;
 
 /// The logs of all workflows, as one replica reads and writes them.
 #[derive(Debug, Clone)]
@@ -57,7 +55,7 @@ impl Journal {
         read(&self.mesh, id).await
     }
 
-    /// Appends what was decided on the chain, and reads it back into it.
+    /// Appends what was proposed on the chain; once the log has it, it is the chain's state.
     ///
     /// # Errors
     /// [`MeshError`]; the chain must be read again before anything else is decided.
@@ -66,11 +64,11 @@ impl Journal {
         workflow: &WorkflowId,
         chain: &mut Chain,
         cause: &str,
-        events: Vec<Event>,
+        proposal: Proposal,
     ) -> Result<Written, MeshError> {
         let id = format!("{}-{:016x}", self.owner, fastrand::u64(..));
-        let now = chain.workflow().map_or_else(now_unix_ms, |w| w.moment(now_unix_ms()));
-        let decision = chain.next(id.clone(), self.owner.clone(), cause.to_owned(), now, events);
+        let (at, events) = (proposal.at_unix_ms(), proposal.events().to_vec());
+        let decision = chain.next(id.clone(), self.owner.clone(), cause.to_owned(), at, events);
         let subject = self.mesh.subjects.of(&Subject::Log(workflow.clone()));
         let mut headers = HeaderMap::new();
         trace::inject(&mut headers);
@@ -78,7 +76,7 @@ impl Journal {
         let expected = chain.last_sequence();
         match append::append(&self.mesh, &subject, expected, &id, bytes, headers).await? {
             Appended::At(sequence) => {
-                tell(workflow, &chain.read(sequence, decision));
+                chain.adopt(sequence, id, proposal);
                 Ok(Written::Accepted)
             }
             Appended::Lost => Ok(Written::Lost),

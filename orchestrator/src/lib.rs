@@ -16,6 +16,7 @@ mod hub;
 mod inbox;
 pub mod journal;
 pub mod planner;
+mod plans;
 mod process;
 pub mod projection;
 mod spans;

@@ -19,6 +19,7 @@ use crate::{
     inbox::Inbox,
     journal::Journal,
     planner::blueprint,
+    plans::Plans,
     projection,
 };
 
@@ -84,7 +85,7 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     let hub = Hub::new(journal, config.orchestrator.open_workflows_max);
     let beats = mesh.client.subscribe(mesh.subjects.all("worker")).await?;
     let answering = tokio::spawn(beats::answer_all(mesh.clone(), hub.clone(), beats));
-    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), cards };
+    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans: Plans::new(cards) };
     let pulls = Box::pin(inbox.pull_all()).await?;
     take_up(&mesh, &hub).await?;
     tracing::info!(owner, "ready");

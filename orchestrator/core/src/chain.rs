@@ -11,6 +11,7 @@ use deadelus_proto::{Malformed, WorkflowId, pb};
 
 use crate::{
     command::Command,
+    decide::{Draft, Input, Refusal, draft},
     event::Event,
     workflow::{Impossible, Workflow},
 };
@@ -25,6 +26,27 @@ pub struct Chain {
     last_id: String,
     ignored: BTreeSet<u64>,
     gap: Option<Gap>,
+}
+
+/// A decision that the log does not have yet, and the state it leads to.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "what is not appended has not happened"]
+pub struct Proposal {
+    workflow: Workflow,
+    events: Vec<Event>,
+    at_unix_ms: i64,
+}
+
+impl Proposal {
+    /// What happens.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// When it was decided, in milliseconds since the epoch.
+    pub fn at_unix_ms(&self) -> i64 {
+        self.at_unix_ms
+    }
 }
 
 /// What became of a message.
@@ -154,7 +176,18 @@ impl Chain {
         &self.last_id
     }
 
-    /// The decision to append next. After its acknowledgement [`read`](Self::read) it back.
+    /// What an input leads to from here; none when it is no news.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the input is not acceptable now.
+    pub fn propose(&self, input: Input, now_ms: i64) -> Result<Option<Proposal>, Refusal> {
+        let Draft { workflow, events, at_unix_ms } = draft(self.workflow(), input, now_ms)?;
+        let news = !events.is_empty();
+        Ok(news.then_some(Proposal { workflow, events, at_unix_ms }))
+    }
+
+    /// The decision to append next. After its acknowledgement [`adopt`](Self::adopt) what it was made
+    /// of, or [`read`](Self::read) it back.
     pub fn next(
         &self,
         id: String,
@@ -173,6 +206,15 @@ impl Chain {
             decided_unix_ms: at_unix_ms,
             events: events.into_iter().map(Into::into).collect(),
         }
+    }
+
+    /// The log has the proposal's decision at this sequence: what it led to is the state now, as
+    /// [`read`](Self::read) would find it.
+    pub fn adopt(&mut self, sequence: u64, id: String, proposal: Proposal) {
+        self.workflow = Some(proposal.workflow);
+        self.last = sequence;
+        self.accepted = sequence;
+        self.last_id = id;
     }
 
     fn next_event_no(&self) -> u64 {

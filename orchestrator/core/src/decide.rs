@@ -173,7 +173,11 @@ impl Draft {
     }
 }
 
-fn draft(workflow: Option<&Workflow>, input: Input, now_ms: i64) -> Result<Draft, Refusal> {
+pub(crate) fn draft(
+    workflow: Option<&Workflow>,
+    input: Input,
+    now_ms: i64,
+) -> Result<Draft, Refusal> {
     let mut draft = match (workflow, input) {
         (None, Input::Start { workflow, plan, digest, submitted_by, traceparent }) => {
             if *plan.digest() != digest {

@@ -110,3 +110,18 @@ fn junk_may_have_been_a_decision_so_nothing_goes_on_behind_it() {
     assert_eq!(chain.read(9, decisions[1].clone()), Link::NeedsReconcile(gap));
     assert_eq!((chain.last_sequence(), chain.outstanding()), (8, vec![]));
 }
+
+#[test]
+fn adopting_what_was_proposed_is_reading_it_back() {
+    let (_, decisions) = two_decisions();
+    let mut adopter = Chain::new("wf".parse().unwrap());
+    let _ = adopter.read(7, decisions[0].clone());
+    let mut reader = adopter.clone();
+    let cancel = Input::Cancel { by: "me".into(), reason: "no need".into() };
+    let proposal = adopter.propose(cancel, 9_000).unwrap().expect("a cancel is news");
+    let (at, events) = (proposal.at_unix_ms(), proposal.events().to_vec());
+    let decision = adopter.next("d9".into(), "one".into(), "inbox".into(), at, events);
+    adopter.adopt(9, "d9".into(), proposal);
+    assert_eq!(reader.read(9, decision), Link::Accepted);
+    assert_eq!(adopter, reader);
+}
