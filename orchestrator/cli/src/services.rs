@@ -19,6 +19,9 @@ const PREFIX: &str = "deadelus-";
 /// Who has not answered by then is not counted.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(400);
 
+/// Answers come together; after the first one this much silence means that all have spoken.
+const SILENCE_MAX: Duration = Duration::from_millis(60);
+
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Service {
@@ -43,8 +46,8 @@ impl Service {
     }
 }
 
-/// Everybody who answers; returns as soon as `expected` have, at the latest after
-/// [`ANSWERS_WITHIN`].
+/// Everybody who answers; returns as soon as `expected` have, when nobody speaks any more, at the
+/// latest after [`ANSWERS_WITHIN`].
 ///
 /// # Errors
 /// When nothing can be sent.
@@ -60,7 +63,10 @@ pub(crate) async fn ping(mesh: &Mesh, expected: usize) -> Result<Vec<Service>, C
     let deadline = Instant::now() + ANSWERS_WITHIN;
     let mut services = vec![];
     while services.len() < expected {
-        let Ok(Some(answer)) = timeout_at(deadline, answers.next()).await else { break };
+        let silent = if services.is_empty() { deadline } else { Instant::now() + SILENCE_MAX };
+        let Ok(Some(answer)) = timeout_at(deadline.min(silent), answers.next()).await else {
+            break;
+        };
         match serde_json::from_slice::<Service>(&answer.payload) {
             Ok(service) if service.name.starts_with(PREFIX) => services.push(service),
             // Somebody else's service on the same account.
