@@ -1,6 +1,19 @@
 //! The whole, from outside: real servers, real processes, and the rules of the house.
 
-#[cfg(test)]
+#![cfg(test)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for the events it is about")]
+
 mod arrows;
-#[cfg(test)]
+mod bad_input;
+mod golden2;
 mod house;
+mod kill;
+mod nothing_kept;
+mod person;
+mod plans;
+mod quiet;
+mod scale;
+mod shop;
+mod story;
+mod trace;
+mod undo;

@@ -85,6 +85,11 @@ impl Process {
         assert!(told.is_ok_and(|s| s.success()), "{} is gone", self.program.display());
     }
 
+    /// Whether it is there.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -1,0 +1,101 @@
+//! What happened to a workflow, read from the log's bytes and not through the code under test.
+
+use deadelus_proto::pb::{self, Direction, Ending, event::Kind};
+use serde_json::Value;
+
+/// The decisions of one workflow, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    pub(crate) decisions: Vec<pb::Decision>,
+}
+
+impl Story {
+    pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = &Kind> {
+        self.decisions.iter().flat_map(|d| &d.events).filter_map(|e| e.kind.as_ref())
+    }
+
+    /// How it ended, unless something follows the end.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        match self.events().next_back() {
+            Some(Kind::Ended(ended)) => Some(ended.ending()),
+            Some(_) | None => None,
+        }
+    }
+
+    /// `done`, `failed` or `skipped`, as the task itself ended; empty before that.
+    pub(crate) fn outcome(&self, task: &str) -> &'static str {
+        let told = self.events().rev().find_map(|event| match event {
+            Kind::TaskDone(e) if e.task_id == task && is_do(e.direction) => Some("done"),
+            Kind::TaskFailed(e) if e.task_id == task && is_do(e.direction) => Some("failed"),
+            Kind::TaskSkipped(e) if e.task_id == task => Some("skipped"),
+            _ => None,
+        });
+        told.unwrap_or_default()
+    }
+
+    /// What the task gave out.
+    pub(crate) fn outputs(&self, task: &str) -> Value {
+        let done = self.events().rev().find_map(|event| match event {
+            Kind::TaskDone(e) if e.task_id == task && is_do(e.direction) => e.done.as_ref(),
+            _ => None,
+        });
+        let Some(done) = done else { panic!("{task} is not done:\n{}", self.told()) };
+        match done.outputs.as_ref().and_then(|p| p.body.as_ref()) {
+            Some(pb::payload::Body::Inline(json)) => serde_json::from_slice(json).unwrap(),
+            Some(pb::payload::Body::Reference(_)) | None => panic!("{task} gave nothing inline"),
+        }
+    }
+
+    /// The failure that the task ended with.
+    pub(crate) fn failure(&self, task: &str) -> &pb::Failure {
+        let failure = self.events().rev().find_map(|event| match event {
+            Kind::TaskFailed(e) if e.task_id == task && is_do(e.direction) => e.failure.as_ref(),
+            _ => None,
+        });
+        failure.unwrap_or_else(|| panic!("{task} did not fail:\n{}", self.told()))
+    }
+
+    /// Whether the task was taken back.
+    pub(crate) fn taken_back(&self, task: &str) -> bool {
+        self.events().any(|event| match event {
+            Kind::TaskDone(e) => e.task_id == task && !is_do(e.direction),
+            _ => false,
+        })
+    }
+
+    /// How often an event of this kind stands in the log.
+    pub(crate) fn count(&self, is_one: impl Fn(&Kind) -> bool) -> usize {
+        self.events().filter(|e| is_one(e)).count()
+    }
+
+    /// A line per event, for a person who looks for the reason.
+    pub(crate) fn told(&self) -> String {
+        self.events().map(|event| format!("  {}\n", line(event))).collect()
+    }
+}
+
+fn is_do(direction: i32) -> bool {
+    direction == i32::from(Direction::Do)
+}
+
+fn line(event: &Kind) -> String {
+    const SHOWN_CHARS: usize = 600;
+    let text = match event {
+        Kind::Accepted(e) => format!("Accepted by {}", e.submitted_by),
+        Kind::TaskDone(e) => {
+            let checks = e.done.iter().flat_map(|d| &d.checks);
+            let checks: Vec<String> = checks
+                .map(|c| format!("{} {} {} {}", c.id, c.measured, c.op, c.threshold))
+                .collect();
+            let back = if is_do(e.direction) { "" } else { "undo of " };
+            format!("TaskDone {back}{} #{}: {}", e.task_id, e.attempt, checks.join("; "))
+        }
+        Kind::TaskFailed(e) => {
+            let failure = e.failure.clone().unwrap_or_default();
+            let class = failure.error_class();
+            format!("TaskFailed {} #{}: {class:?} {}", e.task_id, e.attempt, failure.message)
+        }
+        other => format!("{other:?}"),
+    };
+    text.chars().take(SHOWN_CHARS).collect()
+}
