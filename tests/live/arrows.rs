@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Who may depend on whom, and why on nobody else.
-const ALLOWED: [(&str, &[&str], &str); 16] = [
+const ALLOWED: [(&str, &[&str], &str); 17] = [
     ("deadelus-proto", &[], "the language knows nobody who speaks it"),
     ("deadelus-mesh", &["deadelus-proto"], "the fabric carries messages, whoever sends them"),
     ("deadelus-core", &["deadelus-proto"], "the decision is pure: no fabric, no IO"),
@@ -35,6 +35,11 @@ const ALLOWED: [(&str, &[&str], &str); 16] = [
     ("deadelus-testing", SPECIALIST, SPECIALIST_WHY),
     ("deadelus-deployment", SPECIALIST, SPECIALIST_WHY),
     ("deadelus-shop", &[], "the service under change knows nothing of the mesh"),
+    (
+        "deadelus-bench",
+        &["deadelus-proto", "deadelus-orchestrator", "deadelus-runtime"],
+        "it runs the mesh as it is, with a specialist that does nothing",
+    ),
     ("deadelus-tests", &[], "its library is used by the tests of every other crate"),
 ];
 

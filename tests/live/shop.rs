@@ -77,6 +77,7 @@ impl Shop {
     /// The first orders become large, and they are the ones that customers look at: what a
     /// statement per line costs is then more than what the machine does besides.
     pub(crate) async fn with_large_orders(mut self) -> Self {
+        /// A statement each takes longer than everything else that a checkout does.
         const ADDED_LINES: u32 = 150;
         self.orders = 50;
         let more = format!(

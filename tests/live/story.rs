@@ -79,6 +79,7 @@ fn is_do(direction: i32) -> bool {
 }
 
 fn line(event: &Kind) -> String {
+    /// A failed test shows dozens of these.
     const SHOWN_CHARS: usize = 600;
     let text = match event {
         Kind::Accepted(e) => format!("Accepted by {}", e.submitted_by),

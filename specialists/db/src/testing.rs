@@ -125,6 +125,7 @@ impl Lab {
 
     /// Returns once the server says so: `sql` counts something, and that is no longer 0.
     pub(crate) async fn until(&self, sql: &str) {
+        /// Ten seconds at the least, two milliseconds apart: whatever is waited for has happened.
         const LOOKS_MAX: usize = 5_000;
         let client = self.client().await;
         for _ in 0..LOOKS_MAX {

@@ -133,6 +133,7 @@ fn with_key(table: &Table, gone: Vec<String>) -> Vec<String> {
 
 /// The first words of a statement: enough to recognise it, without its values.
 pub(crate) fn headline(statement: &Statement) -> String {
+    /// `ALTER TABLE order_line ADD COLUMN gift BOOLEAN`
     const WORDS_MAX: usize = 8;
     let words = statement.tokens.iter().filter(|token| token.is_name()).take(WORDS_MAX);
     words.map(|token| token.text.as_str()).collect::<Vec<_>>().join(" ")

@@ -7,6 +7,7 @@ use fastrand::Rng;
 
 use crate::fixture::cards;
 
+/// Every shape of a graph is there with a dozen, and a thousand of them are tried.
 const TASKS_MAX: usize = 12;
 
 pub(crate) fn random_plan(rng: &mut Rng) -> Arc<CheckedPlan> {
