@@ -5,6 +5,7 @@
 
 mod arrows;
 mod bad_input;
+mod cli;
 mod golden2;
 mod house;
 mod kill;

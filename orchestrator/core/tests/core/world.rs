@@ -30,6 +30,7 @@ const ACCIDENTS: u32 = 250;
 const STEPS_MAX: u32 = 20_000;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a person asks for a seed, or for more plans")]
 fn it_always_ends_and_the_world_is_as_it_says() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let only = number("DEADELUS_SEED");
