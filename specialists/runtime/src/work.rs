@@ -48,7 +48,7 @@ pub(crate) async fn change(
     cx: &Context,
     inputs: &Value,
 ) -> Result<Done, Failure> {
-    let key = format!("{}.{}", desk.specialist.name(), cx.key().effect_key());
+    let key = ledger_key(desk, cx);
     let entry = match intend(desk, work, cx, inputs, &key).await? {
         Intent::Finished(done) => return Ok(Done { reconciled: true, ..done }),
         Intent::New(entry) => {
@@ -79,6 +79,16 @@ pub(crate) async fn change(
         },
     }
     result
+}
+
+/// An effect has one key for all its attempts. An undo has one for each: what it takes back may have
+/// landed after the last undo was done.
+fn ledger_key(desk: Desk<'_>, cx: &Context) -> String {
+    let key = format!("{}.{}", desk.specialist.name(), cx.key().effect_key());
+    match cx.key().direction {
+        Direction::Do => key,
+        Direction::Undo => format!("{key}.{}", cx.key().attempt),
+    }
 }
 
 /// Where a change starts from.

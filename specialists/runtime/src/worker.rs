@@ -23,6 +23,8 @@ use crate::{
 
 /// An open pull request is renewed this often; a lost one costs no more than this.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
+/// A task costs a busy worker at most this much latency, and an idle one none.
+const GATHER_FOR: Duration = Duration::from_millis(2);
 /// After a pull failed, while the server is away.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -46,7 +48,7 @@ impl Worker {
         let places = Arc::new(Semaphore::new(config.concurrency.max(1)));
         let mut tasks = JoinSet::new();
         tokio::select! {
-            never = self.pull(&consumer, &places, &mut tasks) => match never {},
+            never = self.pull(&consumer, config, &places, &mut tasks) => match never {},
             () = shutdown.requested() => {}
         }
         tracing::info!(in_hand = tasks.len(), "draining: finishing what is in hand");
@@ -59,11 +61,12 @@ impl Worker {
     async fn pull(
         self: &Arc<Self>,
         consumer: &PullConsumer,
+        config: &WorkerConfig,
         places: &Arc<Semaphore>,
         tasks: &mut JoinSet<()>,
     ) -> std::convert::Infallible {
         loop {
-            let mut free = free_places(places).await;
+            let mut free = free_places(places, config.concurrency / 2).await;
             while tasks.try_join_next().is_some() {}
             let batch =
                 consumer.batch().max_messages(free.len()).expires(PULL_EXPIRES).messages().await;
@@ -129,12 +132,16 @@ impl Worker {
     }
 }
 
-/// At least one place; all that are free.
-async fn free_places(places: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+/// At least one place. A busy worker waits a moment for more of them to become free, because a pull
+/// for each costs the server more than the tasks do.
+async fn free_places(places: &Arc<Semaphore>, worth_a_pull: usize) -> Vec<OwnedSemaphorePermit> {
     let mut free = vec![];
     // The semaphore is never closed.
     if let Ok(first) = Arc::clone(places).acquire_owned().await {
         free.push(first);
+    }
+    if places.available_permits() + 1 < worth_a_pull {
+        tokio::time::sleep(GATHER_FOR).await;
     }
     while let Ok(another) = Arc::clone(places).try_acquire_owned() {
         free.push(another);
