@@ -276,3 +276,26 @@ async fn two_workers_at_once_leave_the_effect_in_the_world() {
     assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
     assert!(room.lit());
 }
+
+#[tokio::test]
+async fn an_undo_that_was_done_is_done_again_for_an_effect_that_landed_late() {
+    let room = Room::make().await;
+    let off = |attempt| {
+        let mut cx = Context::detached("hall");
+        cx.key.direction = deadelus_proto::Direction::Undo;
+        cx.key.attempt = attempt;
+        cx
+    };
+    let Work::Change(work) = &room.specialist.capabilities[&"light.off".parse().unwrap()].work
+    else {
+        unreachable!("a switch changes something")
+    };
+    room.on("a").await.unwrap();
+    change(room.desk(), work.as_ref(), &off(1), &json!({})).await.unwrap();
+    assert!(!room.lit());
+    room.lamp.lit.store(true, Ordering::SeqCst);
+    let again = change(room.desk(), work.as_ref(), &off(1), &json!({})).await.unwrap();
+    assert!(again.reconciled && room.lit(), "the same attempt, delivered twice, is one");
+    change(room.desk(), work.as_ref(), &off(2), &json!({})).await.unwrap();
+    assert!(!room.lit(), "a new attempt takes back what is there now");
+}
