@@ -34,7 +34,9 @@ async fn draining_delivers_what_was_published() {
     let server = NatsServer::start();
     let (sender, reader) = (joined(&server).await, joined(&server).await);
     let mut heard = reader.client.subscribe("said").await.unwrap();
-    reader.client.flush().await.unwrap();
+    // What comes back has passed the server behind the subscription; a flush only leaves this side.
+    reader.client.publish("said", "listening".into()).await.unwrap();
+    assert_eq!(heard.next().await.unwrap().payload, "listening");
     for n in 0..1_000 {
         sender.client.publish("said", n.to_string().into()).await.unwrap();
     }
