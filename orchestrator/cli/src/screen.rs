@@ -84,9 +84,6 @@ fn row(line: &Line, progress: Option<&String>, width: usize, term: Term) -> Stri
     format!("{} {first}{}", term.paint(tone, mark), cut(says, room))
 }
 
-/// Conditions are long, and `show -o json` has them whole.
-const REASON_MAX_CHARS: usize = 80;
-
 /// One line for an event, for logs and pipes; none for what a reader does not need.
 pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
     let title = |id: &TaskId| workflow.task(id).map(|(t, _)| t.title.as_str()).unwrap_or_default();
@@ -121,9 +118,6 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
             let at = time::clock(*not_before_unix_ms);
             format!("{}{}: is tried again at {at}", way(a.direction), a.task)
         }
-        Event::TaskSkipped { task, reason } => {
-            format!("{task}: skipped: {}", cut(reason, REASON_MAX_CHARS))
-        }
         Event::ScopeClosing { scope, .. } => format!("{scope} has failed: it is taken back"),
         Event::ScopeClosed { scope } => format!("{scope}: nothing of it is left"),
         Event::TakeBackOrdered { reason, .. } => format!("everything is taken back: {reason}"),
@@ -133,7 +127,8 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
         Event::StuckRetried { by, .. } => format!("{by} has the failed undos tried again"),
         Event::StuckResolved { task, by, .. } => format!("{task}: taken back by hand by {by}"),
         Event::Ended { ending, reason } => format!("{ending}: {reason}"),
-        Event::UndoRecorded { .. } => return None,
+        // What does not happen is no news; `deadelus show` has the reason.
+        Event::UndoRecorded { .. } | Event::TaskSkipped { .. } => return None,
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     Some(format!("{} {text}", time::clock(entry.at_unix_ms)))

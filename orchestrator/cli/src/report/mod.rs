@@ -230,6 +230,9 @@ fn outcome(
 
 fn done(kept: &[Change], budget: Option<&Budget>, figures: &[Figure]) -> String {
     let changes = match kept.len() {
+        0 if budget.is_some_and(|budget| budget.met) => {
+            "Nothing was changed: it needs no change.".to_owned()
+        }
         0 => "Nothing was changed: no change was proved to help.".to_owned(),
         1 => format!("One change is kept: {}.", kept[0].what.trim_end_matches(['.', ';'])),
         n => format!("{n} changes are kept."),
