@@ -13,6 +13,7 @@ mod nothing_kept;
 mod person;
 mod plans;
 mod quiet;
+mod readme;
 mod scale;
 mod shop;
 mod story;
