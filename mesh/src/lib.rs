@@ -5,8 +5,10 @@
 //! and knows no specialist: whoever needs that depends on this crate, not the other way round.
 
 pub mod append;
+pub mod clock;
 pub mod config;
 pub mod connect;
+pub mod dead;
 mod error;
 pub mod life;
 pub mod meters;

@@ -10,15 +10,13 @@ use std::{
 };
 
 use deadelus_core::{Chain, Command, Input, Status};
-use deadelus_mesh::meters;
+use deadelus_mesh::{clock::now_unix_ms, meters};
 use deadelus_proto::{TaskKey, WorkflowId, pb};
 use tokio::{sync::mpsc, time};
 use tracing::Instrument as _;
 
 use crate::{
-    answer,
-    clock::now_unix_ms,
-    dispatch,
+    answer, dispatch,
     hub::{Letter, Mail},
     journal::{Journal, Written},
     projection, spans, telling,

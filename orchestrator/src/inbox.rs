@@ -3,12 +3,12 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
+use async_nats::jetstream::{Message, consumer::PullConsumer};
 use deadelus_core::{Input, Problems};
-use deadelus_mesh::{Mesh, MeshError, streams};
+use deadelus_mesh::{Mesh, MeshError, dead, streams};
 use deadelus_proto::{
-    CapabilityName, Report, Sha256, SpecialistName, Subject, WorkflowId,
-    limits::{MESSAGE_TEXT_MAX_CHARS, PARTITIONS},
+    Report, Sha256, SpecialistName, Subject, WorkflowId,
+    limits::PARTITIONS,
     pb::{self, inbound::Message as Said},
 };
 use futures_util::StreamExt as _;
@@ -17,7 +17,6 @@ use tokio::task::JoinSet;
 
 use crate::{
     answer,
-    clock::now_unix_ms,
     hub::{Hub, Letter, Mail},
     plans::Plans,
 };
@@ -175,26 +174,8 @@ impl Inbox {
     }
 
     async fn bury(&self, message: &Message, reason: &str) {
-        tracing::error!(subject = %message.subject, reason, "buried a message");
-        let Ok(name) = "orchestrator.inbox".parse::<CapabilityName>() else { return };
-        let letter = pb::DeadLetter {
-            reason: reason.chars().take(MESSAGE_TEXT_MAX_CHARS).collect(),
-            subject: message.subject.to_string(),
-            original: message.payload.clone(),
-            at_unix_ms: now_unix_ms(),
-        };
-        let subject = self.mesh.subjects.of(&Subject::Dead(name));
-        let sent = self.mesh.jetstream.publish(subject, letter.encode_to_vec().into()).await;
-        let kept = match sent {
-            Ok(ack) => ack.await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        let ended = match kept {
-            Ok(()) => message.ack_with(AckKind::Term).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = ended {
-            tracing::warn!(%error, "could not bury a message; it comes again");
+        if let Ok(name) = "orchestrator.inbox".parse() {
+            dead::bury(&self.mesh, message, name, reason).await;
         }
     }
 }

@@ -8,7 +8,6 @@ mod answer;
 mod api;
 mod beats;
 pub mod cards;
-mod clock;
 pub mod config;
 mod dispatch;
 mod driver;

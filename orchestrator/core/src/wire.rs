@@ -16,12 +16,7 @@ impl TryFrom<pb::Event> for Event {
     fn try_from(event: pb::Event) -> Result<Self, Malformed> {
         match event.kind.ok_or_else(|| malformed("kind", "is missing"))? {
             Kind::Accepted(e) => accepted(e),
-            Kind::GateOpened(e) => {
-                if e.expires_unix_ms != 0 {
-                    return Err(malformed("expires_unix_ms", "gates do not expire"));
-                }
-                Ok(Self::GateOpened { gate: gate(&e.gate)?, reason: e.reason })
-            }
+            Kind::GateOpened(e) => Ok(Self::GateOpened { gate: gate(&e.gate)?, reason: e.reason }),
             Kind::GateDecided(e) => {
                 let gate = gate(&e.gate)?;
                 Ok(Self::GateDecided { gate, approved: e.approved, by: e.by, reason: e.reason })
@@ -77,7 +72,7 @@ fn kind(event: Event) -> Kind {
             Kind::Accepted(pb::Accepted { plan_json, plan_digest, submitted_by, traceparent })
         }
         Event::GateOpened { gate, reason } => {
-            Kind::GateOpened(pb::GateOpened { gate: gate.to_string(), reason, expires_unix_ms: 0 })
+            Kind::GateOpened(pb::GateOpened { gate: gate.to_string(), reason })
         }
         Event::GateDecided { gate, approved, by, reason } => {
             Kind::GateDecided(pb::GateDecided { gate: gate.to_string(), approved, by, reason })

@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_nats::jetstream::{AckKind, Message};
-use deadelus_mesh::{meters, names, objects, trace};
+use deadelus_mesh::{clock::now_unix_ms, meters, names, objects, trace};
 use deadelus_proto::{
     Aftermath, Assignment, Body, Check, Done, ErrorClass, Failure, News, TaskKey,
     limits::{INLINE_PAYLOAD_MAX_BYTES, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
@@ -24,7 +24,6 @@ use tracing::{Instrument as _, Span, field};
 use crate::{
     Context,
     context::Store,
-    report::now_unix_ms,
     specialist::{Offer, Work},
     work::{self, Desk},
     worker::Worker,

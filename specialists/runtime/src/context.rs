@@ -7,14 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use deadelus_mesh::objects;
+use deadelus_mesh::{clock::now_unix_ms, objects};
 use deadelus_proto::{
     Artefact, ErrorClass, Failure, Subject, TargetName, TaskKey, limits::ARTEFACT_MAX_BYTES, pb,
 };
 use prost::Message as _;
 use tokio::sync::watch;
 
-use crate::report::{Reporter, now_unix_ms};
+use crate::report::Reporter;
 
 /// One task's surroundings: which target, how long, where evidence goes, whether to stop.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! Telling the orchestrator. A report counts once the stream has acknowledged it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_nats::HeaderMap;
-use deadelus_mesh::{Mesh, meters};
+use deadelus_mesh::{Mesh, clock::now_unix_ms, meters};
 use deadelus_proto::{ErrorClass, Failure, News, Report, SpecialistName, Subject, TaskKey, pb};
 use prost::Message as _;
 
@@ -86,12 +86,6 @@ impl Reporter {
             tokio::time::sleep(PAUSE_BETWEEN_TRIES).await;
         }
     }
-}
-
-/// Milliseconds since the epoch, by this machine's clock.
-pub(crate) fn now_unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn report_kind(news: &News) -> &'static str {

@@ -2,24 +2,17 @@
 
 use std::sync::Arc;
 
-use async_nats::jetstream::{AckKind, Message, consumer::PullConsumer};
-use deadelus_mesh::life::Shutdown;
-use deadelus_proto::{CapabilityName, Subject, limits::MESSAGE_TEXT_MAX_CHARS, pb};
+use async_nats::jetstream::{Message, consumer::PullConsumer};
+use deadelus_mesh::{dead, life::Shutdown};
+use deadelus_proto::Subject;
 use futures_util::StreamExt as _;
-use prost::Message as _;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::Duration,
 };
 
-use crate::{
-    Specialist,
-    config::WorkerConfig,
-    hand::Hand,
-    ledger::Ledger,
-    report::{Reporter, now_unix_ms},
-};
+use crate::{Specialist, config::WorkerConfig, hand::Hand, ledger::Ledger, report::Reporter};
 
 /// An open pull request is renewed this often; a lost one costs no more than this.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
@@ -99,35 +92,13 @@ impl Worker {
 
     /// What nobody can handle goes to DEAD with the reason, and never comes again.
     pub(crate) async fn bury(&self, message: &Message, reason: &str) {
-        tracing::error!(subject = %message.subject, reason, "buried a message that cannot be handled");
         let mesh = &self.reporter.mesh;
-        let name: CapabilityName = match mesh.subjects.parse(&message.subject) {
-            Ok(Subject::Task(name)) => name,
-            Ok(_) | Err(_) => match format!("{}.unknown", self.specialist.name()).parse() {
-                Ok(name) => name,
-                Err(_) => return,
-            },
+        let name = match mesh.subjects.parse(&message.subject) {
+            Ok(Subject::Task(name)) => Ok(name),
+            Ok(_) | Err(_) => format!("{}.unknown", self.specialist.name()).parse(),
         };
-        let letter = pb::DeadLetter {
-            reason: reason.chars().take(MESSAGE_TEXT_MAX_CHARS).collect(),
-            subject: message.subject.to_string(),
-            original: message.payload.clone(),
-            at_unix_ms: now_unix_ms(),
-        };
-        let subject = mesh.subjects.of(&Subject::Dead(name));
-        let sent = mesh.jetstream.publish(subject, letter.encode_to_vec().into()).await;
-        let kept = match sent {
-            Ok(ack) => ack.await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        // Unburied, it comes again and is buried then.
-        match kept {
-            Ok(()) => {
-                if let Err(error) = message.ack_with(AckKind::Term).await {
-                    tracing::warn!(%error, "a buried message may come again");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "could not bury a message; it comes again"),
+        if let Ok(name) = name {
+            dead::bury(mesh, message, name, reason).await;
         }
     }
 }

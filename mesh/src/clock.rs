@@ -1,9 +1,9 @@
-//! The one place of this crate that asks the time.
+//! The time as messages carry it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the epoch, by this machine's clock.
-pub(crate) fn now_unix_ms() -> i64 {
+pub fn now_unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
