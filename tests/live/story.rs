@@ -14,9 +14,10 @@ impl Story {
         self.decisions.iter().flat_map(|d| &d.events).filter_map(|e| e.kind.as_ref())
     }
 
-    /// How it ended, unless something follows the end.
+    /// How it ended, unless it was taken up again since. A record that was overtaken may follow.
     pub(crate) fn ending(&self) -> Option<Ending> {
-        match self.events().next_back() {
+        let last = self.events().rev().find(|event| !matches!(event, Kind::UndoRecorded(_)));
+        match last {
             Some(Kind::Ended(ended)) => Some(ended.ending()),
             Some(_) | None => None,
         }
