@@ -460,6 +460,9 @@ pub struct Done {
     pub residue: Vec<String>,
     /// It was found done by an earlier delivery, and was not done again.
     pub reconciled: bool,
+    /// The way back, as it was recorded before the effect, said again: reports may overtake each
+    /// other.
+    pub undo: Option<Undo>,
 }
 
 impl TryFrom<pb::Done> for Done {
@@ -482,6 +485,7 @@ impl TryFrom<pb::Done> for Done {
             artefacts: artefacts_from_pb(done.artefacts)?,
             residue: done.residue,
             reconciled: done.reconciled,
+            undo: done.undo.map(Undo::try_from).transpose()?,
         })
     }
 }
@@ -494,6 +498,7 @@ impl From<Done> for pb::Done {
             artefacts: artefacts_to_pb(done.artefacts),
             residue: done.residue,
             reconciled: done.reconciled,
+            undo: done.undo.map(Into::into),
         }
     }
 }

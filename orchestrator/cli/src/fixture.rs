@@ -234,5 +234,6 @@ fn done(outputs: Value) -> Done {
         }],
         residue: vec![],
         reconciled: false,
+        undo: None,
     }
 }

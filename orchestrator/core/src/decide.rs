@@ -326,6 +326,14 @@ fn take_report(draft: &mut Draft, report: Report) -> Result<(), Refusal> {
     if !(1..=asked).contains(&key.attempt) {
         return Err(Refusal::NeverAsked(key));
     }
+    // Said again with what was done, in case the record itself was overtaken.
+    if let (Direction::Do, News::Done(Done { undo: Some(undo), .. })) = (key.direction, &news)
+        && let Some(record) = recorded(spec, task, &key, undo.clone())?
+    {
+        draft.push(record)?;
+    }
+    let found = draft.workflow.task(&key.task);
+    let (spec, task) = found.ok_or_else(|| Refusal::UnknownTask(key.task.clone()))?;
     let told = Told { instance, begun_unix_ms, reported_unix_ms, deliveries };
     let event = match (key.direction, news) {
         (Direction::Do, News::UndoRecorded(undo)) => recorded(spec, task, &key, undo)?,

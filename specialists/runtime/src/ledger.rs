@@ -132,6 +132,7 @@ mod tests {
             artefacts: vec![],
             residue: vec![],
             reconciled: false,
+            undo: None,
         });
         Entry { inputs: digest(1), undo: None, before: json!({"fingerprint": "f"}), done }
     }

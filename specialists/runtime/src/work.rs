@@ -58,6 +58,7 @@ pub(crate) async fn change(
         Intent::Begun(entry) => {
             record_undo(desk, cx, entry.undo.as_ref()).await?;
             if let Some(done) = reconcile(work, cx, inputs, &entry).await? {
+                let done = Done { undo: entry.undo.clone(), ..done };
                 desk.ledger.finish(&key, &Entry { done: Some(done.clone()), ..entry }).await?;
                 return Ok(done);
             }
@@ -65,7 +66,9 @@ pub(crate) async fn change(
         }
     };
     let result = match work.perform(cx, inputs, &entry.before).await {
-        Ok(measured) if measured.checks.iter().all(|c| c.pass) => settle(measured, false),
+        Ok(measured) if measured.checks.iter().all(|c| c.pass) => {
+            settle(measured, false).map(|done| Done { undo: entry.undo.clone(), ..done })
+        }
         Ok(measured) => Err(take_back(desk, cx, &entry, measured).await),
         Err(failure) => Err(failure),
     };
@@ -212,7 +215,8 @@ fn settle(measured: Measured<Value>, reconciled: bool) -> Result<Done, Failure> 
         failure.aftermath = Aftermath::Untouched;
         return Err(failure.checks(checks).artefacts(artefacts));
     }
-    Ok(Done { outputs: Body::Inline(outputs), checks, artefacts, residue, reconciled })
+    let outputs = Body::Inline(outputs);
+    Ok(Done { outputs, checks, artefacts, residue, reconciled, undo: None })
 }
 
 fn in_words(check: &Check) -> String {

@@ -254,5 +254,6 @@ pub(crate) fn done(outputs: Value) -> Done {
         artefacts: vec![],
         residue: vec![],
         reconciled: false,
+        undo: None,
     }
 }

@@ -1,7 +1,9 @@
 //! Back: undo order, scopes, cancel, late effects, undos that fail, residue.
 
 use deadelus_core::{Event, Input, Refusal, TaskStatus, Verdict};
-use deadelus_proto::{Aftermath, Direction, ErrorClass, Failure, News, TaskKey, Undo, UndoClass};
+use deadelus_proto::{
+    Aftermath, Body, Direction, Done, ErrorClass, Failure, News, TaskKey, Undo, UndoClass,
+};
 use serde_json::json;
 
 use crate::fixture::{Shell, cancel, done, plan, resolve_stuck, retry_stuck, undo};
@@ -290,6 +292,22 @@ fn an_effect_without_a_recorded_way_back_needs_a_person() {
     // The record was only slow: that was all that stood in the way.
     shell.record(&key);
     assert_eq!(shell.asked("a").attempt, 1);
+}
+
+#[test]
+fn what_is_done_says_its_way_back_again_in_case_it_overtook_the_record() {
+    let mut shell = Shell::start(&plan("tasks: {a: {does: t.make, title: A}}"));
+    let key = shell.asked("a");
+    let (capability, class) = ("t.unmake".parse().unwrap(), UndoClass::Exact);
+    let way_back = Undo { capability, inputs: json!({"text": "said"}), class, residue: vec![] };
+    shell.say(&key, News::Done(Done { undo: Some(way_back.clone()), ..done(json!({})) }));
+    assert_eq!(shell.status(), "done");
+    // The record comes in at last, and is no news.
+    assert_eq!(shell.say(&key, News::UndoRecorded(way_back)).events, []);
+    shell.input(undo());
+    let back = shell.asked("a");
+    let assignment = shell.workflow().assignment(&back).unwrap();
+    assert_eq!(assignment.inputs, Body::Inline(json!({"text": "said"})));
 }
 
 #[test]
