@@ -21,6 +21,7 @@ use crate::{
 
 /// A fact from outside. Everything a workflow learns is one of these.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one lives for one decision and most are reports")]
 pub enum Input {
     /// A plan is to be executed.
     Start {

@@ -119,7 +119,11 @@ async fn answered(
             }
             Ok(Exit::Done)
         }
-        Heard::Refused(problems) => Err(CliError::Refused(problems.join("; "))),
+        Heard::Refused(problems) => {
+            // A workflow that is not there is said so, by name and with its own exit code.
+            client.history(id).await?;
+            Err(CliError::Refused(problems.join("; ")))
+        }
         Heard::Stored => {
             term::note("stored; no orchestrator has answered yet: look with `deadelus doctor`");
             Ok(Exit::Waiting)

@@ -41,6 +41,7 @@ struct Job {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a handful of them are alive at once")]
 enum Act {
     Announce,
     Land,
