@@ -23,7 +23,7 @@ use random_plan::random_plan;
 use specialists::Specialists;
 
 /// Plans per run: a few seconds. `DEADELUS_PLANS` asks for more.
-const PLANS: u64 = 1_000;
+const PLANS: u64 = 3_000;
 /// Steps in which accidents happen; then everything goes well.
 const ACCIDENTS: u32 = 250;
 /// Steps after which a workflow that has not come to rest hangs.
