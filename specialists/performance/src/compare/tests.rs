@@ -113,6 +113,23 @@ fn slow_writes_are_refused_by_the_clock_when_all_of_the_interval_says_so() {
 }
 
 #[test]
+fn the_slowest_of_a_few_writes_does_not_outweigh_what_the_counter_says() {
+    let (full, less) = (work(300_000.0, 2_206.0, 6.0), work(0.0, 23.0, 6.0));
+    let few = |mut runs: Vec<Run>, counted: bool| {
+        for run in &mut runs {
+            let writes = run.endpoints.iter_mut().filter(|e| e.role == Role::Write);
+            writes.for_each(|endpoint| endpoint.requests = 3);
+            run.write_counters = counted.then(|| work(0.0, 25.0, 7.0));
+        }
+        runs
+    };
+    let with =
+        |counted| verdict(few(runs(40.0, 8.0, full), counted), few(runs(2.0, 15.0, less), counted));
+    assert_eq!(with(true), Verdict::Better);
+    assert_eq!(with(false), Verdict::Worse, "without a counter the clock is all there is");
+}
+
+#[test]
 fn what_fails_fast_is_not_better() {
     let (full, less) = (work(300_000.0, 2_206.0, 6.0), work(0.0, 23.0, 6.0));
     let mut failing = runs(2.0, 0.0, less);
