@@ -34,6 +34,12 @@ pub(crate) struct Memory {
     pub(crate) resident_kib: u64,
 }
 
+/// Processor time of a process, its own and the kernel's for it, over all cores.
+pub(crate) struct Used {
+    pub(crate) name: &'static str,
+    pub(crate) processor: Duration,
+}
+
 impl Bed {
     /// Starts everything and waits until the specialist has announced itself.
     pub(crate) async fn make() -> Result<Self> {
@@ -60,6 +66,14 @@ impl Bed {
         let ours = self.processes.iter().map(|(name, child)| (*name, child.id()));
         let all = ours.chain([("nats-server", self.server.pid())]);
         all.map(|(name, pid)| Ok(Memory { name, resident_kib: resident_kib(pid)? })).collect()
+    }
+
+    /// What each process has used of the processors so far, this program's own last.
+    pub(crate) fn used(&self) -> Result<Vec<Used>> {
+        let ours = self.processes.iter().map(|(name, child)| (*name, child.id()));
+        let server = ("nats-server", self.server.pid());
+        let all = ours.chain([server, ("this program", std::process::id())]);
+        all.map(|(name, pid)| Ok(Used { name, processor: processor_time(pid)? })).collect()
     }
 
     /// Ends the processes; the server goes with the bed.
@@ -104,4 +118,14 @@ fn resident_kib(pid: u32) -> Result<u64> {
     let figure = words.next().context("no figure")?.parse()?;
     ensure!(words.next() == Some("kB"), "another unit");
     Ok(figure)
+}
+
+/// From `/proc/<pid>/stat`, in ticks of 10 ms: the kernel's `USER_HZ` is 100 everywhere.
+fn processor_time(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of the program stands in brackets and may hold spaces: fields are counted after it.
+    let (_, fields) = stat.rsplit_once(')').context("no program")?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut next = || anyhow::Ok(fields.next().context("no ticks")?.parse::<u64>()?);
+    Ok(Duration::from_millis((next()? + next()?) * 10))
 }

@@ -33,8 +33,11 @@ async fn main() -> Result<()> {
     table::latency(&raw_alone, &mesh_alone);
     let tasks = size.crowd.0 * size.crowd.1;
     let raw_crowd = raw::in_flight(&bed, tasks, size.crowd.0.min(1_000)).await?;
+    let before = bed.used()?;
     let mesh_crowd = mesh::at_once(&bed, size.crowd.0, size.crowd.1).await?;
+    let after = bed.used()?;
     table::throughput(size.crowd, raw_crowd, mesh_crowd);
+    table::processor(tasks, &before, &after);
     table::memory(&bed.memory()?);
     bed.stop();
     Ok(())

@@ -4,7 +4,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::bed::{Bed, Memory};
+use crate::bed::{Bed, Memory, Used};
 
 /// What ran.
 pub(crate) fn title(bed: &Bed) {
@@ -43,6 +43,17 @@ pub(crate) fn throughput((workflows, tasks): (usize, usize), raw: f64, mesh: f64
     println!("  raw JetStream              {raw:>10.0}");
     println!("  Deadelus                   {mesh:>10.0}");
     println!("  ratio                      {:>10.2}", mesh / raw);
+}
+
+/// Where the processors' time of the crowd went.
+pub(crate) fn processor(tasks: usize, before: &[Used], after: &[Used]) {
+    println!("of which each process used    us/task");
+    for (before, after) in before.iter().zip(after) {
+        let used = after.processor.saturating_sub(before.processor);
+        #[expect(clippy::cast_precision_loss, reason = "for a reader")]
+        let each = used.as_secs_f64() * 1e6 / tasks as f64;
+        println!("  {:<26} {each:>8.0}", after.name);
+    }
 }
 
 fn ms(histogram: &Histogram<u64>, quantile: f64) -> f64 {
