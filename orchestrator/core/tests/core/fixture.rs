@@ -85,11 +85,13 @@ pub(crate) struct Shell {
     pub(crate) state: Option<Workflow>,
     pub(crate) now_ms: i64,
     pub(crate) events: Vec<Event>,
+    /// When each decision was taken, and what it was.
+    pub(crate) decisions: Vec<(i64, Vec<Event>)>,
 }
 
 impl Shell {
     pub(crate) fn start(plan: &Arc<CheckedPlan>) -> Self {
-        let mut shell = Self { state: None, now_ms: 1_000, events: vec![] };
+        let mut shell = Self { state: None, now_ms: 1_000, events: vec![], decisions: vec![] };
         shell.input(start(plan));
         shell
     }
@@ -101,6 +103,9 @@ impl Shell {
     pub(crate) fn try_input(&mut self, input: Input) -> Result<Step, Refusal> {
         let step = step(&mut self.state, input, self.now_ms)?;
         self.events.extend(step.events.iter().cloned());
+        if !step.events.is_empty() {
+            self.decisions.push((step.at_unix_ms, step.events.clone()));
+        }
         Ok(step)
     }
 

@@ -9,6 +9,8 @@ mod fixture;
 #[cfg(test)]
 mod going_back;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod world;
