@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Who may depend on whom, and why on nobody else.
-const ALLOWED: [(&str, &[&str], &str); 17] = [
+const ALLOWED: [(&str, &[&str], &str); 18] = [
     ("deadelus-proto", &[], "the language knows nobody who speaks it"),
     ("deadelus-mesh", &["deadelus-proto"], "the fabric carries messages, whoever sends them"),
     ("deadelus-core", &["deadelus-proto"], "the decision is pure: no fabric, no IO"),
@@ -33,7 +33,12 @@ const ALLOWED: [(&str, &[&str], &str); 17] = [
     ("deadelus-security", SPECIALIST, SPECIALIST_WHY),
     ("deadelus-performance", SPECIALIST, SPECIALIST_WHY),
     ("deadelus-testing", SPECIALIST, SPECIALIST_WHY),
-    ("deadelus-deployment", SPECIALIST, SPECIALIST_WHY),
+    ("deadelus-proxy", &[], "customers' requests pass through it: it knows nothing of the mesh"),
+    (
+        "deadelus-deployment",
+        &["deadelus-runtime", "deadelus-proxy"],
+        "it tells its proxy what to do",
+    ),
     ("deadelus-shop", &[], "the service under change knows nothing of the mesh"),
     (
         "deadelus-bench",
