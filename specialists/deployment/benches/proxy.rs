@@ -79,7 +79,7 @@ async fn alone(
 
 async fn crowd(address: SocketAddr, long: Duration) -> Result<f64> {
     let begun = Instant::now();
-    let customer = async move {
+    let customer = move || async move {
         let mut connection = connect(address).await?;
         let mut asked = 0_u32;
         while begun.elapsed() < long {
@@ -88,7 +88,7 @@ async fn crowd(address: SocketAddr, long: Duration) -> Result<f64> {
         }
         Ok::<_, anyhow::Error>(asked)
     };
-    let customers: Vec<_> = (0..CUSTOMERS).map(|_| tokio::spawn(customer.clone())).collect();
+    let customers: Vec<_> = (0..CUSTOMERS).map(|_| tokio::spawn(customer())).collect();
     let mut asked = 0;
     for customer in customers {
         asked += customer.await??;
