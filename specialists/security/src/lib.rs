@@ -1,24 +1,58 @@
-//! The security specialist, in a team's words: Security Manager.
+//! The security specialist, the gate before a release.
 //!
-//! Its field is the gate before a release: secrets, dependencies with known advisories, code, configuration and
-//! response headers, and the waiver that has a reason and an end.
-//!
-//! It is part of the mesh from the start and says what it can do. So far that is nothing: a
-//! capability that is not built is not announced, and a plan that asks for one is refused by name
-//! before anything runs.
+//! One file per capability. What only looks reads what the target's configuration names and nothing
+//! else; a secret that was found never leaves the process. What could not be looked at is never
+//! reported as clean.
 
-use std::collections::BTreeMap;
+mod files;
+mod finding;
+mod gate;
+mod sarif;
+mod scan_secrets;
+mod secrets;
+mod target;
+#[cfg(test)]
+mod testing;
+mod waivers;
+
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use deadelus_runtime::{Specialist, TargetName};
-use serde::{Deserialize, Serialize};
 
-/// A system this specialist could work on: none yet, so that configuring one is an error.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum NoTarget {}
+use self::target::Targets;
+pub use self::{
+    files::Skipped,
+    finding::{Finding, Level},
+    gate::Findings,
+    scan_secrets::ScanSecrets,
+    secrets::{RulesError, Scanner, Spotted},
+    target::{SecurityTarget, TargetError},
+    waivers::{Day, NoDay},
+};
 
-/// The specialist, offering nothing.
-pub fn specialist(_: BTreeMap<TargetName, NoTarget>) -> Specialist {
-    Specialist::new("security", env!("CARGO_PKG_VERSION"))
+/// The team, in words: whose work the capabilities are.
+const ROLE: &str = "Security Manager";
+
+/// Everything this specialist can do, for these systems.
+///
+/// # Errors
+/// When the configuration of a system cannot be honoured.
+pub fn specialist(
+    targets: BTreeMap<TargetName, SecurityTarget>,
+) -> Result<Specialist, TargetError> {
+    let targets = Targets::new(targets)?;
+    let specialist = Specialist::new("security", env!("CARGO_PKG_VERSION"))
+        .read(ScanSecrets::new(targets.clone()));
+    Ok(targets.cards().fold(specialist, Specialist::target))
+}
+
+/// Lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -26,9 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_built_is_not_announced() {
-        let card = specialist(BTreeMap::new()).card();
-        assert_eq!(card.specialist.as_str(), "security");
-        assert!(card.capabilities.is_empty() && card.targets.is_empty());
+    fn what_is_announced_names_its_role_and_its_roots() {
+        let target = SecurityTarget {
+            roots: [("source".to_owned(), "/srv/shop".into())].into(),
+            ..SecurityTarget::default()
+        };
+        let card = specialist([("shop".parse().unwrap(), target)].into()).unwrap().card();
+        assert!(card.capabilities.iter().all(|c| c.role == ROLE && !c.checks.is_empty()));
+        assert_eq!(card.targets[0].facts["roots"], "source");
     }
 }

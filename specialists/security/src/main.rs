@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    deadelus_runtime::main("security", |targets| Ok(deadelus_security::specialist(targets)))
+    deadelus_runtime::main("security", |targets| Ok(deadelus_security::specialist(targets)?))
 }

@@ -1,0 +1,127 @@
+//! What every scan ends with: findings are judged, kept as SARIF, and measured as one check.
+
+use std::{collections::BTreeSet, path::Path};
+
+use deadelus_runtime::{Artefact, Check, Context, ErrorClass, Failure};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    finding::{self, Finding, Judged, Level},
+    sarif,
+    target::SecurityTarget,
+    waivers::{self, Day, Waiver},
+};
+
+/// Findings told inline, those that count first; the report has all of them.
+const FINDINGS_TOLD_MAX: usize = 100;
+/// Places named in a check's note: enough to begin with.
+const PLACES_NOTED_MAX: usize = 3;
+/// Of a file of waivers; thousands of accepted findings are a decision for a person.
+const WAIVERS_MAX_BYTES: u64 = 4 << 20;
+
+/// Findings of one scan, and how many there are of each kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Findings {
+    /// Those that count, at most 100; all are in the report.
+    pub findings: Vec<Finding>,
+    /// Neither known nor waived.
+    pub new: usize,
+    /// In the baseline.
+    pub known: usize,
+    /// Accepted for a time.
+    pub waived: usize,
+}
+
+/// A scan and what it is judged by.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    /// `scan_secrets`
+    pub(crate) verb: &'static str,
+    /// Of the check that no finding counts.
+    pub(crate) check: &'static str,
+    pub(crate) findings: Vec<Finding>,
+    /// The report of an earlier scan: what it has is known.
+    pub(crate) baseline: Option<&'a Artefact>,
+    /// Findings from this level on count.
+    pub(crate) fail_on: Level,
+}
+
+/// What a scan comes to.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) findings: Findings,
+    pub(crate) check: Check,
+    pub(crate) report: Artefact,
+}
+
+/// Judges findings by baseline and waivers, and keeps the report.
+pub(crate) async fn conclude(
+    cx: &Context,
+    target: &SecurityTarget,
+    scan: Scan<'_>,
+) -> Result<Verdict, Failure> {
+    let baseline = match scan.baseline {
+        Some(artefact) => read_baseline(cx, artefact).await?,
+        None => BTreeSet::new(),
+    };
+    let waivers = match &target.waivers {
+        Some(path) => read_waivers(path)?.1,
+        None => vec![],
+    };
+    let judged = finding::judge(scan.findings, &baseline, &waivers, Day::today());
+    let report = sarif::report(scan.verb, &judged).to_string().into_bytes();
+    let name = format!("{}.sarif", scan.verb);
+    let report = cx.keep(&name, "application/sarif+json", report.into()).await?;
+    let counting: Vec<&Finding> = judged.new.iter().filter(|f| f.level >= scan.fail_on).collect();
+    let check = Check::equal(scan.check, counting.len(), 0)
+        .note(places(&counting))
+        .evidence(report.clone());
+    Ok(Verdict { findings: told(judged), check, report })
+}
+
+/// The text of a file of waivers, empty where there is no file, and what it says.
+pub(crate) fn read_waivers(path: &Path) -> Result<(String, Vec<Waiver>), Failure> {
+    let told = |class, what: String| {
+        Failure::new(class, format!("waivers {}: {what}", path.display()))
+            .help("each line is {\"fingerprint\", \"reason\", \"by\", \"until\": \"2026-01-31\"}")
+    };
+    let size = match std::fs::metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((String::new(), vec![])),
+        Err(e) => return Err(told(ErrorClass::Unavailable, e.to_string())),
+        Ok(metadata) => metadata.len(),
+    };
+    if size > WAIVERS_MAX_BYTES {
+        let text = format!("{size} bytes, at most {WAIVERS_MAX_BYTES}");
+        return Err(told(ErrorClass::PreconditionFailed, text));
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|e| told(ErrorClass::Unavailable, e.to_string()))?;
+    let waivers =
+        waivers::parse(&text).map_err(|e| told(ErrorClass::PreconditionFailed, e.to_string()))?;
+    Ok((text, waivers))
+}
+
+async fn read_baseline(cx: &Context, artefact: &Artefact) -> Result<BTreeSet<String>, Failure> {
+    let report = cx.fetch(artefact).await?;
+    sarif::fingerprints(&report).ok_or_else(|| {
+        let text = format!("baseline: {} is no report of this specialist", artefact.name);
+        Failure::new(ErrorClass::InvalidInput, text)
+            .help("use the .sarif artefact of an earlier scan")
+    })
+}
+
+fn told(mut judged: Judged) -> Findings {
+    let (new, known, waived) = (judged.new.len(), judged.known.len(), judged.waived.len());
+    // Stable: within a level the order of the files stays.
+    judged.new.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    judged.new.truncate(FINDINGS_TOLD_MAX);
+    Findings { findings: judged.new, new, known, waived }
+}
+
+fn places(counting: &[&Finding]) -> String {
+    let first = counting.iter().take(PLACES_NOTED_MAX).map(|finding| finding.in_short());
+    let more = counting.len().saturating_sub(PLACES_NOTED_MAX);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    first.chain(more).collect::<Vec<_>>().join("; ")
+}

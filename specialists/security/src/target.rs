@@ -1,0 +1,121 @@
+//! What an operator configures about a system whose safety is looked at. Everything that is read,
+//! asked or written is named here; a task can only choose among it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use serde::{Deserialize, Serialize};
+
+/// A system that may be looked at. Unknown keys are errors.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecurityTarget {
+    /// Folders that may be read, by the name that tasks use: `source`. Absolute.
+    pub roots: BTreeMap<String, PathBuf>,
+    /// Where accepted findings are written down, one JSON object a line. Absolute. This process
+    /// writes it only for `security.waive` and its undo.
+    pub waivers: Option<PathBuf>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// What a relative path is relative to would be an accident.
+    #[error("{target}: {key}: {path} is not an absolute path")]
+    Relative {
+        /// Whose configuration.
+        target: TargetName,
+        /// The key it stands under.
+        key: String,
+        /// What stands there.
+        path: String,
+    },
+}
+
+/// All systems of a configuration.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Targets(Arc<BTreeMap<TargetName, SecurityTarget>>);
+
+impl Targets {
+    /// # Errors
+    /// When a configuration cannot be honoured.
+    pub(crate) fn new(targets: BTreeMap<TargetName, SecurityTarget>) -> Result<Self, TargetError> {
+        for (name, target) in &targets {
+            let roots = target.roots.iter().map(|(root, path)| (format!("roots.{root}"), path));
+            let waivers = target.waivers.iter().map(|path| ("waivers".to_owned(), path));
+            for (key, path) in roots.chain(waivers) {
+                if !path.is_absolute() {
+                    let path = path.display().to_string();
+                    return Err(TargetError::Relative { target: name.clone(), key, path });
+                }
+            }
+        }
+        Ok(Self(Arc::new(targets)))
+    }
+
+    /// The system that a task is about.
+    pub(crate) fn of(&self, cx: &Context) -> Result<&SecurityTarget, Failure> {
+        self.0.get(cx.target()).ok_or_else(|| {
+            let text = format!("target {} is not configured here", cx.target());
+            Failure::new(ErrorClass::InvalidInput, text)
+                .help("add it under [targets] of the security specialist's configuration")
+        })
+    }
+
+    /// What may be told of each.
+    pub(crate) fn cards(&self) -> impl Iterator<Item = TargetCard> {
+        self.0.iter().map(|(name, target)| {
+            let roots: Vec<&str> = target.roots.keys().map(String::as_str).collect();
+            let facts = [("roots".to_owned(), roots.join(" "))].into();
+            TargetCard { name: name.clone(), facts }
+        })
+    }
+}
+
+impl SecurityTarget {
+    /// The folder of a name; without a name the only one there is.
+    pub(crate) fn root(&self, name: Option<&str>) -> Result<&Path, Failure> {
+        let found = match name {
+            Some(name) => self.roots.get(name),
+            None if self.roots.len() == 1 => self.roots.values().next(),
+            None => None,
+        };
+        found.map(PathBuf::as_path).ok_or_else(|| {
+            let known: Vec<&str> = self.roots.keys().map(String::as_str).collect();
+            let text = match name {
+                Some(name) => format!("root: {name:?} is not configured; there is {known:?}"),
+                None => format!("root: say which one of {known:?}"),
+            };
+            Failure::new(ErrorClass::InvalidInput, text)
+                .help("roots are configured with the target, in the security specialist")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_and_relative_paths_are_errors() {
+        assert!(serde_json::from_str::<SecurityTarget>(r#"{"root": {"a": "/a"}}"#).is_err());
+        let target = SecurityTarget { waivers: Some("a".into()), ..SecurityTarget::default() };
+        let error = Targets::new([("shop".parse().unwrap(), target)].into()).unwrap_err();
+        assert_eq!(error.to_string(), "shop: waivers: a is not an absolute path");
+    }
+
+    #[test]
+    fn the_only_root_needs_no_name() {
+        let mut target = SecurityTarget::default();
+        assert!(target.root(None).is_err());
+        target.roots.insert("a".to_owned(), "/a".into());
+        assert_eq!(target.root(None).unwrap(), Path::new("/a"));
+        target.roots.insert("b".to_owned(), "/b".into());
+        assert!(target.root(None).unwrap_err().message.contains(r#"["a", "b"]"#));
+        assert!(target.root(Some("c")).is_err());
+    }
+}
