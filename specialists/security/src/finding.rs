@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::waivers::{Day, Waiver};
 
 /// Of a fingerprint, in hexadecimal digits: 64 bits tell the findings of any repository apart.
-const FINGERPRINT_DIGITS: usize = 16;
+pub(crate) const FINGERPRINT_DIGITS: usize = 16;
 
 /// How bad a finding is.
 #[derive(

@@ -1,6 +1,6 @@
 //! What every scan ends with: findings are judged, kept as SARIF, and measured as one check.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use deadelus_runtime::{Artefact, Check, Context, ErrorClass, Failure};
 use schemars::JsonSchema;
@@ -10,15 +10,14 @@ use crate::{
     finding::{self, Finding, Judged, Level},
     sarif,
     target::SecurityTarget,
-    waivers::{self, Day, Waiver},
+    waiver_file,
+    waivers::Day,
 };
 
 /// Findings told inline, those that count first; the report has all of them.
 const FINDINGS_TOLD_MAX: usize = 100;
 /// Places named in a check's note: enough to begin with.
 const PLACES_NOTED_MAX: usize = 3;
-/// Of a file of waivers; thousands of accepted findings are a decision for a person.
-const WAIVERS_MAX_BYTES: u64 = 4 << 20;
 
 /// Findings of one scan, and how many there are of each kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -66,8 +65,8 @@ pub(crate) async fn conclude(
         None => BTreeSet::new(),
     };
     let waivers = match &target.waivers {
-        Some(path) => read_waivers(path)?.1,
-        None => vec![],
+        Some(path) => waiver_file::read(path)?.waivers().map(|(_, waiver)| waiver).collect(),
+        None => Vec::new(),
     };
     let judged = finding::judge(scan.findings, &baseline, &waivers, Day::today());
     let report = sarif::report(scan.verb, &judged).to_string().into_bytes();
@@ -78,28 +77,6 @@ pub(crate) async fn conclude(
         .note(places(&counting))
         .evidence(report.clone());
     Ok(Verdict { findings: told(judged), check, report })
-}
-
-/// The text of a file of waivers, empty where there is no file, and what it says.
-pub(crate) fn read_waivers(path: &Path) -> Result<(String, Vec<Waiver>), Failure> {
-    let told = |class, what: String| {
-        Failure::new(class, format!("waivers {}: {what}", path.display()))
-            .help("each line is {\"fingerprint\", \"reason\", \"by\", \"until\": \"2026-01-31\"}")
-    };
-    let size = match std::fs::metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((String::new(), vec![])),
-        Err(e) => return Err(told(ErrorClass::Unavailable, e.to_string())),
-        Ok(metadata) => metadata.len(),
-    };
-    if size > WAIVERS_MAX_BYTES {
-        let text = format!("{size} bytes, at most {WAIVERS_MAX_BYTES}");
-        return Err(told(ErrorClass::PreconditionFailed, text));
-    }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| told(ErrorClass::Unavailable, e.to_string()))?;
-    let waivers =
-        waivers::parse(&text).map_err(|e| told(ErrorClass::PreconditionFailed, e.to_string()))?;
-    Ok((text, waivers))
 }
 
 async fn read_baseline(cx: &Context, artefact: &Artefact) -> Result<BTreeSet<String>, Failure> {

@@ -13,11 +13,14 @@ mod secrets;
 mod target;
 #[cfg(test)]
 mod testing;
+mod unwaive;
+mod waive;
+mod waiver_file;
 mod waivers;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use deadelus_runtime::{Specialist, TargetName};
+use deadelus_runtime::{CapabilityName, Specialist, TargetName};
 
 use self::target::Targets;
 pub use self::{
@@ -27,6 +30,8 @@ pub use self::{
     scan_secrets::ScanSecrets,
     secrets::{RulesError, Scanner, Spotted},
     target::{SecurityTarget, TargetError},
+    unwaive::Unwaive,
+    waive::Waive,
     waivers::{Day, NoDay},
 };
 
@@ -42,8 +47,16 @@ pub fn specialist(
 ) -> Result<Specialist, TargetError> {
     let targets = Targets::new(targets)?;
     let specialist = Specialist::new("security", env!("CARGO_PKG_VERSION"))
-        .read(ScanSecrets::new(targets.clone()));
+        .read(ScanSecrets::new(targets.clone()))
+        .change(Waive::new(targets.clone()))
+        .change(Unwaive::new(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))
+}
+
+/// `security.<verb>`
+#[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
+fn capability(verb: &str) -> CapabilityName {
+    format!("security.{verb}").parse().expect("a capability's name")
 }
 
 /// Lower-case hexadecimal digits.

@@ -77,6 +77,15 @@ impl Targets {
 }
 
 impl SecurityTarget {
+    /// The file of waivers.
+    pub(crate) fn waivers(&self) -> Result<&Path, Failure> {
+        self.waivers.as_deref().ok_or_else(|| {
+            let text = "no file of waivers is configured for this target";
+            Failure::new(ErrorClass::Unsupported, text)
+                .help("name one as `waivers`, in the security specialist's configuration")
+        })
+    }
+
     /// The folder of a name; without a name the only one there is.
     pub(crate) fn root(&self, name: Option<&str>) -> Result<&Path, Failure> {
         let found = match name {

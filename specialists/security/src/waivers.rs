@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use time::{Date, Month, OffsetDateTime};
+use sha2::{Digest as _, Sha256};
+use time::{Date, Duration, Month, OffsetDateTime};
 
 /// One accepted finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,11 @@ pub struct NoDay;
 impl Day {
     pub(crate) fn today() -> Self {
         Self(OffsetDateTime::now_utc().date())
+    }
+
+    /// That many days later.
+    pub(crate) fn after(self, days: i64) -> Self {
+        Self(self.0.saturating_add(Duration::days(days)))
     }
 }
 
@@ -75,6 +81,47 @@ impl fmt::Display for Day {
     }
 }
 
+/// The lines of a file of waivers; each ends with a line end, also the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lines(Vec<String>);
+
+impl Lines {
+    /// Of a file's text.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.lines().map(|line| format!("{line}\n")).collect())
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> String {
+        self.0.concat()
+    }
+
+    /// SHA-256 of the text.
+    pub(crate) fn fingerprint(&self) -> String {
+        crate::hex(&Sha256::digest(self.text()))
+    }
+
+    /// The waivers, with their places.
+    pub(crate) fn waivers(&self) -> impl Iterator<Item = (usize, Waiver)> {
+        let parsed = self.0.iter().map(|line| serde_json::from_str(line).ok()).enumerate();
+        parsed.filter_map(|(place, waiver)| Some((place, waiver?)))
+    }
+
+    /// The same with one more, at a place or at the end.
+    pub(crate) fn with(&self, place: usize, waiver: &Waiver) -> Self {
+        let mut lines = self.clone();
+        let line = serde_json::json!(waiver).to_string();
+        lines.0.insert(place.min(lines.0.len()), format!("{line}\n"));
+        lines
+    }
+
+    /// The same without the line at a place.
+    pub(crate) fn without(&self, place: usize) -> Self {
+        let kept = self.0.iter().enumerate().filter(|(at, _)| *at != place);
+        Self(kept.map(|(_, line)| line.clone()).collect())
+    }
+}
+
 /// Which line of a file is no waiver.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line} is no waiver")]
@@ -106,6 +153,24 @@ mod tests {
         {
             assert!(wrong.parse::<Day>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_line_that_comes_and_goes_leaves_no_trace() {
+        let waiver = |fingerprint: &str| Waiver {
+            fingerprint: fingerprint.to_owned(),
+            reason: "r".to_owned(),
+            by: "b".to_owned(),
+            until: "2026-01-01".parse().unwrap(),
+        };
+        let lines = Lines::new("").with(0, &waiver("a")).with(9, &waiver("c"));
+        let more = lines.with(1, &waiver("b"));
+        let places: Vec<_> = more.waivers().map(|(at, w)| (at, w.fingerprint)).collect();
+        assert_eq!(places, [(0, "a".into()), (1, "b".into()), (2, "c".into())]);
+        assert_eq!(more.without(1), lines);
+        assert_eq!(more.without(1).fingerprint(), lines.fingerprint());
+        assert_eq!(Lines::new(&more.text()), more);
+        assert_eq!(Lines::new(more.text().trim_end()), more);
     }
 
     #[test]
