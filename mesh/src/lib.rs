@@ -14,6 +14,7 @@ pub mod life;
 pub mod meters;
 pub mod names;
 pub mod objects;
+pub mod pipeline;
 pub mod streams;
 pub mod telemetry;
 pub mod trace;

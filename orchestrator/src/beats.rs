@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 use tokio::sync::oneshot;
 
-use crate::hub::{Hub, Letter};
+use crate::hub::{Hub, Parcel};
 
 /// A driver in the middle of an append answers late; the worker asks again in a second.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ async fn verdict(hub: &Hub, task: &pb::TaskInHand) -> pb::Verdict {
     let workflow: WorkflowId = key.workflow.clone();
     let (answer, answered) = oneshot::channel();
     let asked = async {
-        hub.deliver_if_driven(&workflow, Letter::Beat(key, answer)).await;
+        hub.deliver(workflow, Parcel::Beat(key, answer)).await;
         answered.await.ok()
     };
     let verdict = tokio::time::timeout(ANSWER_WITHIN, asked).await;

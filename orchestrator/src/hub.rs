@@ -1,131 +1,95 @@
-//! Which driver has which workflow. One driver at a time in this process; two processes may drive
+//! Which shard has which workflow. One desk per workflow in this process; two processes may drive
 //! one workflow at once, and the log decides between them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use async_nats::jetstream::Message;
-use deadelus_core::Input;
-use deadelus_proto::{SpecialistName, TaskKey, WorkflowId, pb};
+use deadelus_mesh::{MeshError, life::Shutdown};
+use deadelus_proto::{TaskKey, WorkflowId, limits::PARTITIONS, pb};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
-use crate::{driver::Driver, journal::Journal};
+use crate::{inbox::Inbox, journal::Journal, letter::Letter, shard::Shard};
 
-/// Letters that wait for one driver. A fuller box holds its partition back, which is right: the
-/// stream keeps what is not pulled.
-const LETTERS_MAX: usize = 256;
+/// Parcels that wait for a shard. A fuller one holds its partitions back, which is right: the stream
+/// keeps what is not pulled.
+const PARCELS_MAX: usize = 4_096;
 
-/// What a driver is told.
+/// What a shard is brought.
 #[derive(Debug)]
-pub(crate) enum Letter {
-    /// A message of the inbox, to be acknowledged once it is decided.
-    Mail(Box<Mail>),
+pub(crate) enum Parcel {
+    /// Something to decide.
+    Letter(Box<Letter>),
     /// A worker has this attempt in hand, and asks whether to go on.
     Beat(TaskKey, oneshot::Sender<pb::Verdict>),
     /// Take the workflow up: it has not ended, and nobody may be driving it.
     TakeUp,
 }
 
-/// A message of the inbox, parsed.
-#[derive(Debug)]
-pub(crate) struct Mail {
-    /// As it came, to be acknowledged.
-    pub(crate) message: Message,
-    /// Whose permission it was sent under.
-    pub(crate) from: SpecialistName,
-    /// The sender's id of it.
-    pub(crate) id: String,
-    /// Where an answer is waited for; may be empty.
-    pub(crate) reply_to: String,
-    /// What it says.
-    pub(crate) input: Input,
-}
-
-/// Hands letters to drivers.
+/// Hands parcels to shards.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    journal: Journal,
+    shards: Vec<mpsc::Sender<(WorkflowId, Parcel)>>,
+    open: Arc<AtomicUsize>,
     open_max: usize,
-    seats: Mutex<HashMap<WorkflowId, mpsc::Sender<Letter>>>,
-    drivers: Mutex<JoinSet<()>>,
+    running: Mutex<JoinSet<()>>,
 }
 
 impl Hub {
-    pub(crate) fn new(journal: Journal, open_max: usize) -> Arc<Self> {
-        Arc::new(Self { journal, open_max, seats: Mutex::default(), drivers: Mutex::default() })
+    /// For at most `open_max` open workflows. The shards begin with [`begin`](Self::begin).
+    pub(crate) fn new(open_max: usize) -> (Arc<Self>, Vec<mpsc::Receiver<(WorkflowId, Parcel)>>) {
+        let (shards, parcels) = (0..shards()).map(|_| mpsc::channel(PARCELS_MAX)).unzip();
+        let (open, running) = (Arc::default(), Mutex::default());
+        (Arc::new(Self { shards, open, open_max, running }), parcels)
+    }
+
+    /// Begins to work off what is brought, until the process is asked to stop.
+    ///
+    /// # Errors
+    /// [`MeshError`] when the connection is closed.
+    pub(crate) async fn begin(
+        &self,
+        parcels: Vec<mpsc::Receiver<(WorkflowId, Parcel)>>,
+        journal: &Journal,
+        inbox: &Inbox,
+        shutdown: &Shutdown,
+    ) -> Result<(), MeshError> {
+        for parcels in parcels {
+            let open = Arc::clone(&self.open);
+            let shard = Shard::open(journal.clone(), inbox.clone(), open).await?;
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.spawn(shard.run(parcels, shutdown.clone()));
+        }
+        Ok(())
     }
 
     /// Whether one more workflow may begin here.
     pub(crate) fn has_room(&self) -> bool {
-        lock(&self.seats).len() < self.open_max
+        self.open.load(Ordering::Relaxed) < self.open_max
     }
 
-    /// Hands a letter to the workflow's driver; if there is none, one takes the workflow up.
-    pub(crate) async fn deliver(self: &Arc<Self>, workflow: &WorkflowId, mut letter: Letter) {
-        loop {
-            let seat = self.seat(workflow);
-            match seat.send(letter).await {
-                Ok(()) => return,
-                // The driver left in this very moment; the next one reads the log.
-                Err(mpsc::error::SendError(returned)) => {
-                    letter = returned;
-                    self.leave(workflow, &seat);
-                }
-            }
+    /// Hands a parcel to the workflow's shard.
+    pub(crate) async fn deliver(&self, workflow: WorkflowId, parcel: Parcel) {
+        let shard = usize::from(workflow.partition()) % self.shards.len();
+        if self.shards[shard].send((workflow, parcel)).await.is_err() {
+            tracing::debug!("stopping: a parcel is left to come again");
         }
     }
 
-    /// The same, if somebody drives the workflow here; otherwise nothing happens.
-    pub(crate) async fn deliver_if_driven(&self, workflow: &WorkflowId, letter: Letter) {
-        let seat = lock(&self.seats).get(workflow).cloned();
-        if let Some(seat) = seat {
-            // A driver that has just left has nothing to say to a worker.
-            let _ = seat.send(letter).await;
-        }
-    }
-
-    /// Stops all drivers between two decisions.
-    pub(crate) async fn stop(&self) {
-        lock(&self.seats).clear();
-        let mut drivers = std::mem::take(&mut *lock(&self.drivers));
-        while drivers.join_next().await.is_some() {}
-    }
-
-    fn seat(self: &Arc<Self>, workflow: &WorkflowId) -> mpsc::Sender<Letter> {
-        let mut seats = lock(&self.seats);
-        if let Some(seat) = seats.get(workflow) {
-            return seat.clone();
-        }
-        let (seat, letters) = mpsc::channel(LETTERS_MAX);
-        seats.insert(workflow.clone(), seat.clone());
-        drop(seats);
-        let driver = Driver::new(self.journal.clone(), workflow.clone());
-        let (hub, id, own) = (Arc::clone(self), workflow.clone(), seat.downgrade());
-        let mut drivers = lock(&self.drivers);
-        while drivers.try_join_next().is_some() {}
-        drivers.spawn(async move {
-            Box::pin(driver.run(letters)).await;
-            if let Some(own) = own.upgrade() {
-                hub.leave(&id, &own);
-            }
-        });
-        seat
-    }
-
-    fn leave(&self, workflow: &WorkflowId, seat: &mpsc::Sender<Letter>) {
-        let mut seats = lock(&self.seats);
-        if seats.get(workflow).is_some_and(|current| current.same_channel(seat)) {
-            seats.remove(workflow);
-        }
+    /// Waits until the shards have stopped.
+    pub(crate) async fn stopped(&self) {
+        let mut running =
+            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        while running.join_next().await.is_some() {}
     }
 }
 
-// Inserted into and removed from, nothing else: a panic elsewhere leaves it whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Half the cores: what is decided has to be carried by the server and done by specialists.
+fn shards() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, usize::from(PARTITIONS))
 }

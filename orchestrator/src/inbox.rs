@@ -1,9 +1,9 @@
-//! The inbox: pulled per partition, parsed once, handed to the workflow's driver. What cannot be
+//! The inbox: pulled per partition, parsed once, brought to the workflow's desk. What cannot be
 //! parsed goes to DEAD with the reason, and never comes again.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use async_nats::jetstream::{Message, consumer::PullConsumer};
+use async_nats::jetstream::consumer::PullConsumer;
 use deadelus_core::{Input, Problems};
 use deadelus_mesh::{Mesh, MeshError, dead, streams};
 use deadelus_proto::{
@@ -16,9 +16,10 @@ use prost::Message as _;
 use tokio::task::JoinSet;
 
 use crate::{
-    answer,
-    hub::{Hub, Letter, Mail},
+    hub::{Hub, Parcel},
+    letter::{Delivery, Letter, Ticket},
     plans::Plans,
+    spans,
 };
 
 /// Messages asked for at once, per partition.
@@ -36,7 +37,11 @@ pub(crate) struct Inbox {
     pub(crate) plans: Plans,
 }
 
-/// Why a message is not handed to a driver.
+/// Of which workflow, from whom, where an answer is waited for, the sender's id of it, and what it
+/// says.
+type Read = (WorkflowId, SpecialistName, String, String, Input);
+
+/// Why a message is not brought to a desk.
 enum Refused {
     /// It is not one of ours, and never will be.
     Malformed(String),
@@ -61,7 +66,9 @@ impl Inbox {
                 Ok(mut messages) => {
                     while let Some(message) = messages.next().await {
                         match message {
-                            Ok(message) => self.hand_on(message).await,
+                            Ok(message) => {
+                                self.hand_on(Delivery::Stored(Box::new(message)), 0).await
+                            }
                             Err(error) => tracing::debug!(%error, "pulling the inbox"),
                         }
                     }
@@ -72,37 +79,50 @@ impl Inbox {
         }
     }
 
-    async fn hand_on(&self, message: Message) {
-        let (from, workflow, inbound) = match self.parse(&message) {
-            Ok(parsed) => parsed,
-            Err(reason) => return self.bury(&message, &reason).await,
-        };
+    /// Brings a message to its desk; answers or buries what cannot be brought.
+    pub(crate) async fn hand_on(&self, delivery: Delivery, races: u32) {
+        match self.letter(&delivery) {
+            Ok((workflow, from, reply_to, id, input)) => {
+                let redelivered = delivery.stored().is_some_and(|(_, deliveries)| deliveries > 1);
+                let span = spans::decide(&workflow, &input, &id, &delivery);
+                let ticket = Ticket { delivery, reply_to, span, races };
+                let letter = Letter { ticket, from, id, input, redelivered };
+                self.hub.deliver(workflow, Parcel::Letter(Box::new(letter))).await;
+            }
+            Err((_, Refused::Malformed(reason))) => self.bury(delivery, reason).await,
+            Err((reply_to, Refused::Problems(problems))) => {
+                tracing::info!(subject = %delivery.subject(), ?problems, "refused");
+                delivery.finish(&self.mesh, &reply_to, problems).await;
+            }
+        }
+    }
+
+    /// The same once more, after a lost race; not by the caller, who may be its desk.
+    pub(crate) fn hand_in_again(&self, ticket: Ticket) {
+        let inbox = self.clone();
+        tokio::spawn(async move { inbox.hand_on(ticket.delivery, ticket.races).await });
+    }
+
+    fn letter(&self, delivery: &Delivery) -> Result<Read, (String, Refused)> {
+        let malformed = |reason: String| (String::new(), Refused::Malformed(reason));
+        let (from, workflow, inbound) = self.parse(delivery).map_err(malformed)?;
         let reply_to = inbound.reply_to.clone();
         match self.read(&from, &workflow, inbound) {
-            Ok((id, input)) => {
-                let mail = Mail { message, from, id, reply_to, input };
-                self.hub.deliver(&workflow, Letter::Mail(Box::new(mail))).await;
-            }
-            Err(Refused::Malformed(reason)) => self.bury(&message, &reason).await,
-            Err(Refused::Problems(problems)) => {
-                tracing::info!(%workflow, ?problems, "refused");
-                answer::send(&self.mesh, &reply_to, problems).await;
-                if let Err(error) = message.ack().await {
-                    tracing::debug!(%error, "a refused message may come again");
-                }
-            }
+            Ok((id, input)) => Ok((workflow, from, reply_to, id, input)),
+            Err(refused) => Err((reply_to, refused)),
         }
     }
 
     fn parse(
         &self,
-        message: &Message,
+        delivery: &Delivery,
     ) -> Result<(SpecialistName, WorkflowId, pb::Inbound), String> {
-        let subject = self.mesh.subjects.parse(&message.subject).map_err(|e| e.to_string())?;
-        let Subject::In { from, workflow } = subject else {
-            return Err(format!("{} is no inbox subject", message.subject));
+        let subject = delivery.subject();
+        let parsed = self.mesh.subjects.parse(subject).map_err(|e| e.to_string())?;
+        let (Subject::In { from, workflow } | Subject::Ask { from, workflow }) = parsed else {
+            return Err(format!("{subject} is no subject of an inbox"));
         };
-        let inbound = pb::Inbound::decode(message.payload.clone())
+        let inbound = pb::Inbound::decode(delivery.payload().clone())
             .map_err(|e| format!("not an Inbound: {e}"))?;
         if inbound.workflow_id != workflow.as_str() {
             return Err(format!("workflow {:?} under another subject", inbound.workflow_id));
@@ -173,9 +193,18 @@ impl Inbox {
         })
     }
 
-    async fn bury(&self, message: &Message, reason: &str) {
-        if let Ok(name) = "orchestrator.inbox".parse() {
-            dead::bury(&self.mesh, message, name, reason).await;
+    async fn bury(&self, delivery: Delivery, reason: String) {
+        match delivery {
+            Delivery::Stored(message) => {
+                if let Ok(name) = "orchestrator.inbox".parse() {
+                    dead::bury(&self.mesh, &message, name, &reason).await;
+                }
+            }
+            // Its sender is there to be told.
+            Delivery::Asked(_) => {
+                tracing::warn!(subject = %delivery.subject(), reason, "refused");
+                delivery.finish(&self.mesh, "", vec![reason]).await;
+            }
         }
     }
 }

@@ -1,32 +1,27 @@
 //! A workflow's log: read and folded, or one decision longer.
 
+use std::{sync::Arc, time::Duration};
+
 use async_nats::{HeaderMap, jetstream::kv};
 use bytes::Bytes;
-use deadelus_core::{Chain, Link, Proposal};
+use deadelus_core::{Chain, Link};
 use deadelus_mesh::{
     Mesh, MeshError,
-    append::{self, Appended},
+    append::{self, Append},
     streams, trace,
 };
 use deadelus_proto::{Subject, WorkflowId, pb};
 use prost::Message as _;
 
+/// Between two looks at a log that cannot be read.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
 /// The logs of all workflows, as one replica reads and writes them.
 #[derive(Debug, Clone)]
 pub struct Journal {
     mesh: Mesh,
-    owner: String,
+    owner: Arc<str>,
     lists: kv::Store,
-}
-
-/// What became of a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Written {
-    /// It is true, and the chain holds it.
-    Accepted,
-    /// Another replica's decision has its place: read again and decide again.
-    Lost,
 }
 
 impl Journal {
@@ -36,7 +31,7 @@ impl Journal {
     /// [`MeshError`] when the mesh has no streams yet.
     pub async fn open(mesh: Mesh, owner: String) -> Result<Self, MeshError> {
         let lists = streams::bucket(&mesh, streams::WORKFLOWS).await?;
-        Ok(Self { mesh, owner, lists })
+        Ok(Self { mesh, owner: owner.into(), lists })
     }
 
     pub(crate) fn mesh(&self) -> &Mesh {
@@ -47,40 +42,40 @@ impl Journal {
         &self.lists
     }
 
-    /// The whole log of a workflow, folded; an empty chain when there is none.
-    ///
-    /// # Errors
-    /// [`MeshError`] when it cannot be read.
-    pub(crate) async fn read(&self, id: &WorkflowId) -> Result<Chain, MeshError> {
-        read(&self.mesh, id).await
+    /// This replica's name.
+    pub(crate) fn owner(&self) -> Arc<str> {
+        Arc::clone(&self.owner)
     }
 
-    /// Appends what was proposed on the chain; once the log has it, it is the chain's state.
+    /// The whole log of a workflow, folded, however long it takes until it can be read.
+    pub(crate) async fn read_until_done(&self, id: &WorkflowId) -> Chain {
+        loop {
+            match read(&self.mesh, id).await {
+                Ok(chain) => return chain,
+                Err(error) => {
+                    tracing::warn!(workflow = %id, %error, "cannot read the log; trying again");
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    /// A decision at the end of its workflow's log, if `expected` is the log's last sequence. The
+    /// current span goes along.
     ///
     /// # Errors
-    /// [`MeshError`]; the chain must be read again before anything else is decided.
-    pub(crate) async fn write(
+    /// [`MeshError::TooLarge`].
+    pub(crate) fn append(
         &self,
         workflow: &WorkflowId,
-        chain: &mut Chain,
-        cause: &str,
-        proposal: Proposal,
-    ) -> Result<Written, MeshError> {
-        let id = format!("{}-{:016x}", self.owner, fastrand::u64(..));
-        let (at, events) = (proposal.at_unix_ms(), proposal.events().to_vec());
-        let decision = chain.next(id.clone(), self.owner.clone(), cause.to_owned(), at, events);
+        decision: &pb::Decision,
+        expected: u64,
+    ) -> Result<Append, MeshError> {
         let subject = self.mesh.subjects.of(&Subject::Log(workflow.clone()));
         let mut headers = HeaderMap::new();
         trace::inject(&mut headers);
         let bytes: Bytes = decision.encode_to_vec().into();
-        let expected = chain.last_sequence();
-        match append::append(&self.mesh, &subject, expected, &id, bytes, headers).await? {
-            Appended::At(sequence) => {
-                chain.adopt(sequence, id, proposal);
-                Ok(Written::Accepted)
-            }
-            Appended::Lost => Ok(Written::Lost),
-        }
+        Append::new(subject, expected, decision.id.clone(), bytes, headers)
     }
 }
 

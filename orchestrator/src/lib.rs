@@ -1,23 +1,25 @@
 //! The orchestrator: the shell around the decision core.
 //!
 //! It plans and coordinates and does no work itself: no database driver, no client for targets, no
-//! shell. The inbox brings messages, a driver per workflow decides and appends, the journal is the
-//! truth, and what the state asks for is dispatched.
+//! shell. The inbox brings letters, a desk per workflow decides, a shard of desks appends and
+//! dispatches; the log is the truth.
 
-mod answer;
 mod api;
+mod asks;
 mod beats;
 pub mod cards;
 pub mod config;
+pub mod desk;
 mod dispatch;
-mod driver;
 mod hub;
 mod inbox;
 pub mod journal;
+mod letter;
 pub mod planner;
 mod plans;
 mod process;
 pub mod projection;
+mod shard;
 mod spans;
 mod telling;
 

@@ -12,10 +12,10 @@ use deadelus_mesh::{
 };
 
 use crate::{
-    api, beats,
+    api, asks, beats,
     cards::Cards,
     config::Config,
-    hub::{Hub, Letter},
+    hub::{Hub, Parcel},
     inbox::Inbox,
     journal::Journal,
     planner::blueprint,
@@ -82,17 +82,19 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     let cards = Cards::follow(&mesh).await?;
     let service = api::serve(&mesh, owner, cards.clone(), blueprint::built_in()?).await?;
     let journal = Journal::open(mesh.clone(), owner.to_owned()).await?;
-    let hub = Hub::new(journal, config.orchestrator.open_workflows_max);
+    let (hub, parcels) = Hub::new(config.orchestrator.open_workflows_max);
+    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans: Plans::new(cards) };
+    hub.begin(parcels, &journal, &inbox, &shutdown).await?;
     let beats = mesh.client.subscribe(mesh.subjects.all("worker")).await?;
     let answering = tokio::spawn(beats::answer_all(mesh.clone(), hub.clone(), beats));
-    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans: Plans::new(cards) };
+    let asked = asks::answer_all(&mesh, &inbox).await?;
     let pulls = Box::pin(inbox.pull_all()).await?;
     take_up(&mesh, &hub).await?;
     tracing::info!(owner, "ready");
     shutdown.requested().await;
-    drop(pulls);
+    drop((pulls, asked));
     answering.abort();
-    if tokio::time::timeout(STOP_WITHIN, hub.stop()).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN, hub.stopped()).await.is_err() {
         tracing::warn!("decisions under way were left; what is not acknowledged comes again");
     }
     if let Err(error) = service.stop().await {
@@ -105,11 +107,11 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
 /// Everything that has not ended goes on, whoever drove it before.
 async fn take_up(mesh: &Mesh, hub: &std::sync::Arc<Hub>) -> anyhow::Result<()> {
     let open = projection::open_workflows(mesh).await?;
-    for workflow in &open {
-        hub.deliver(workflow, Letter::TakeUp).await;
-    }
     if !open.is_empty() {
-        tracing::info!(workflows = open.len(), "taken up");
+        tracing::info!(workflows = open.len(), "taking up");
+    }
+    for workflow in open {
+        hub.deliver(workflow, Parcel::TakeUp).await;
     }
     Ok(())
 }

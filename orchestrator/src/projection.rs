@@ -1,6 +1,8 @@
 //! What lists are made of: one line per workflow in the WORKFLOWS bucket, rewritten when it reads
 //! differently. Never the truth: it can be lost and is made again from the log.
 
+use async_nats::HeaderMap;
+use bytes::Bytes;
 use deadelus_core::{Chain, Ending, Status, Workflow};
 use deadelus_mesh::{Mesh, MeshError, streams};
 use deadelus_proto::{WorkflowId, pb};
@@ -40,11 +42,14 @@ pub(crate) fn line(summary: &pb::WorkflowSummary) -> (String, String) {
     (summary.status.clone(), summary.reason.clone())
 }
 
-/// Writes a line.
-pub(crate) async fn put(journal: &Journal, summary: &pb::WorkflowSummary) -> Result<(), MeshError> {
-    let bytes = summary.encode_to_vec().into();
-    let put = journal.lists().put(&summary.workflow_id, bytes).await;
-    put.map(|_| ()).map_err(|e| MeshError::jetstream("write the list", e))
+/// What to publish so that the list has this line: subject, headers, bytes.
+pub(crate) fn line_of(
+    journal: &Journal,
+    summary: &pb::WorkflowSummary,
+) -> (String, HeaderMap, Bytes) {
+    let lists = journal.lists();
+    let subject = format!("{}{}", lists.prefix, summary.workflow_id);
+    (subject, HeaderMap::new(), summary.encode_to_vec().into())
 }
 
 /// All lines, in no order. What cannot be read is left out and logged.

@@ -3,14 +3,15 @@
 //! The root is a moment, not a span held open for days: one when the workflow is accepted, and a
 //! summary with a link to it when it ends. Everything between hangs below the root.
 
-use async_nats::jetstream::Message;
 use deadelus_core::{Ending, Input, Workflow};
 use deadelus_mesh::{names, streams, trace};
 use deadelus_proto::{Assignment, WorkflowId};
 use tracing::{Span, field};
 
+use crate::letter::Delivery;
+
 /// Deciding one message of the inbox; a child of what sent it.
-pub(crate) fn decide(workflow: &WorkflowId, input: &Input, id: &str, message: &Message) -> Span {
+pub(crate) fn decide(workflow: &WorkflowId, input: &Input, id: &str, from: &Delivery) -> Span {
     let span = tracing::info_span!(
         "process",
         otel.name = %format!("process in {}", kind(input)),
@@ -18,24 +19,24 @@ pub(crate) fn decide(workflow: &WorkflowId, input: &Input, id: &str, message: &M
         { names::MESSAGING_SYSTEM } = names::NATS,
         { names::MESSAGING_OPERATION_NAME } = "process",
         { names::MESSAGING_OPERATION_TYPE } = "process",
-        { names::MESSAGING_DESTINATION_NAME } = %message.subject,
+        { names::MESSAGING_DESTINATION_NAME } = %from.subject(),
         { names::MESSAGING_MESSAGE_ID } = id,
         { names::MESSAGING_CONVERSATION_ID } = %workflow,
-        { names::MESSAGING_BODY_SIZE } = message.payload.len(),
-        { names::MESSAGING_NATS_STREAM } = streams::INBOX,
+        { names::MESSAGING_BODY_SIZE } = from.payload().len(),
+        { names::MESSAGING_NATS_STREAM } = from.stored().map(|_| streams::INBOX),
         { names::MESSAGING_NATS_SEQUENCE } = field::Empty,
         { names::MESSAGING_NATS_DELIVERIES } = field::Empty,
         { names::WORKFLOW_ID } = %workflow,
         { names::GATE } = field::Empty,
     );
-    if let Ok(info) = message.info() {
-        span.record(names::MESSAGING_NATS_SEQUENCE, info.stream_sequence);
-        span.record(names::MESSAGING_NATS_DELIVERIES, info.delivered);
+    if let Some((sequence, deliveries)) = from.stored() {
+        span.record(names::MESSAGING_NATS_SEQUENCE, sequence);
+        span.record(names::MESSAGING_NATS_DELIVERIES, deliveries);
     }
     if let Input::DecideGate { gate, .. } = input {
         span.record(names::GATE, gate.to_string());
     }
-    if let Some(headers) = &message.headers {
+    if let Some(headers) = from.headers() {
         trace::set_parent(&span, headers);
         trace::link(&span, headers);
     }

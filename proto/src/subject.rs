@@ -19,6 +19,14 @@ pub enum Subject {
         /// Whose workflow; the partition follows from it.
         workflow: WorkflowId,
     },
+    /// `ask.<from>.<partition>.<workflow>`: request/reply, a report that is answered once the log has
+    /// it. Whoever gets no answer puts the same bytes into `in`.
+    Ask {
+        /// A specialist's name.
+        from: SpecialistName,
+        /// Whose workflow; the partition follows from it.
+        workflow: WorkflowId,
+    },
     /// `log.<partition>.<workflow>`: decisions.
     Log(WorkflowId),
     /// `dead.<specialist>.<verb>`: what nobody could handle; `dead.in.<from>` for inbox messages.
@@ -56,6 +64,9 @@ impl fmt::Display for Subject {
             Self::In { from, workflow } => {
                 write!(f, "in.{from}.{}.{workflow}", workflow.partition())
             }
+            Self::Ask { from, workflow } => {
+                write!(f, "ask.{from}.{}.{workflow}", workflow.partition())
+            }
             Self::Log(workflow) => write!(f, "log.{}.{workflow}", workflow.partition()),
             Self::Dead(name) => write!(f, "dead.{name}"),
             Self::Live(workflow, task) => write!(f, "live.{workflow}.{task}"),
@@ -80,6 +91,10 @@ impl FromStr for Subject {
                 Self::Dead(format!("{specialist}.{verb}").parse().map_err(|e| bad(&e))?)
             }
             ["in", from, _, workflow] => Self::In {
+                from: from.parse().map_err(|e| bad(&e))?,
+                workflow: workflow.parse().map_err(|e| bad(&e))?,
+            },
+            ["ask", from, _, workflow] => Self::Ask {
                 from: from.parse().map_err(|e| bad(&e))?,
                 workflow: workflow.parse().map_err(|e| bad(&e))?,
             },
@@ -155,6 +170,15 @@ impl Subjects {
         format!("{}.in.*.{partition}.*", self.prefix)
     }
 
+    /// All reports of a partition that wait for an answer.
+    ///
+    /// # Panics
+    /// Never; a partition that does not exist simply has no messages.
+    pub fn asked_of(&self, partition: u16) -> String {
+        debug_assert!(partition < PARTITIONS, "partition {partition} does not exist");
+        format!("{}.ask.*.{partition}.*", self.prefix)
+    }
+
     /// All progress of a workflow.
     pub fn live_of(&self, workflow: &WorkflowId) -> String {
         format!("{}.live.{workflow}.*", self.prefix)
@@ -181,6 +205,7 @@ mod tests {
         vec![
             Subject::Task("db.create_index".parse().unwrap()),
             Subject::In { from: "db".parse().unwrap(), workflow: workflow.clone() },
+            Subject::Ask { from: "db".parse().unwrap(), workflow: workflow.clone() },
             Subject::Log(workflow.clone()),
             Subject::Dead("db.migrate".parse().unwrap()),
             Subject::Live(workflow, "measure1".parse().unwrap()),

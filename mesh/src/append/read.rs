@@ -11,6 +11,7 @@ use async_nats::jetstream::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 
+use super::{DECISION_HEADER, Entry};
 use crate::{
     Mesh, MeshError,
     streams::{self, LOG},
@@ -84,14 +85,17 @@ pub async fn last(mesh: &Mesh, subject: &str) -> Result<Option<(u64, Bytes)>, Me
 
 /// The message that follows `expected` on the subject, from the leader. Under compare-and-append
 /// there is one at most, and it stays the winner however many build on it since.
-pub(super) async fn winner(
-    mesh: &Mesh,
-    subject: &str,
-    expected: u64,
-) -> Result<Option<StreamMessage>, MeshError> {
+///
+/// # Errors
+/// [`MeshError::JetStream`].
+pub async fn winner(mesh: &Mesh, subject: &str, expected: u64) -> Result<Option<Entry>, MeshError> {
     let stream = streams::stream(mesh, LOG).await?;
     let request = stream.raw_message_builder().sequence(expected + 1).next_by_subject(subject);
-    found(subject, request.send().await)
+    let message = found(subject, request.send().await)?;
+    Ok(message.map(|message| Entry {
+        sequence: message.sequence,
+        id: message.headers.get(DECISION_HEADER).map(ToString::to_string),
+    }))
 }
 
 async fn last_message(mesh: &Mesh, subject: &str) -> Result<Option<StreamMessage>, MeshError> {

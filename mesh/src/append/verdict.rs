@@ -1,14 +1,8 @@
 //! What the server's answers mean for an append. No IO.
 
-use async_nats::jetstream::{
-    self, ErrorCode,
-    context::{PublishError, PublishErrorKind},
-    message::StreamMessage,
-    publish::PublishAck,
-};
+use async_nats::jetstream::{self, ErrorCode};
 
-use super::{Appended, DECISION_HEADER};
-use crate::{MeshError, error::Cause};
+use crate::{MeshError, error::Cause, pipeline::Answer};
 
 /// What an answer to a publish means.
 #[derive(Debug)]
@@ -23,43 +17,21 @@ pub(super) enum Verdict {
 }
 
 /// Decides what the answer to one try means for the append.
-pub(super) fn verdict(
-    answer: Result<PublishAck, PublishError>,
-    subject: &str,
-) -> Result<Verdict, MeshError> {
-    let error = match answer {
-        Ok(ack) => return Ok(Verdict::Stored(ack.sequence)),
-        Err(error) => error,
+pub(super) fn verdict(answer: Answer, subject: &str) -> Result<Verdict, MeshError> {
+    let said = match answer {
+        Answer::Stored(sequence) => return Ok(Verdict::Stored(sequence)),
+        // No ack, no connection, nobody leads the stream just now, or bytes that are no answer.
+        Answer::Silence(why) => return Ok(Verdict::Unknown(why.into())),
+        Answer::Refused(said) => said,
     };
-    let refused = |error| Err(MeshError::jetstream(format!("append to {subject}"), error));
-    match error.kind() {
-        PublishErrorKind::WrongLastSequence => {
-            Ok(Verdict::Taken { last: said(&error).map_or(0, last_sequence) })
+    match said.error_code() {
+        ErrorCode::STREAM_WRONG_LAST_SEQUENCE => Ok(Verdict::Taken { last: last_sequence(&said) }),
+        ErrorCode::STREAM_STORE_FAILED if is_full(&said) => {
+            Err(MeshError::Full { subject: subject.to_owned(), reason: said.to_string() })
         }
-        // No ack, no connection, or nobody leads the stream just now.
-        PublishErrorKind::TimedOut
-        | PublishErrorKind::BrokenPipe
-        | PublishErrorKind::MaxAckPending
-        | PublishErrorKind::StreamNotFound => Ok(Verdict::Unknown(error.into())),
-        PublishErrorKind::WrongLastMessageId | PublishErrorKind::MaxPayloadExceeded => {
-            refused(error)
-        }
-        PublishErrorKind::Other => match said(&error) {
-            Some(said) if said.error_code() == ErrorCode::STREAM_STORE_FAILED && is_full(said) => {
-                Err(MeshError::Full { subject: subject.to_owned(), reason: said.to_string() })
-            }
-            Some(said) if is_passing(said) => Ok(Verdict::Unknown(error.into())),
-            Some(_) => refused(error),
-            // Not the server's answer at all: the connection's task is gone, or bytes that are no
-            // answer.
-            None => Ok(Verdict::Unknown(error.into())),
-        },
+        _ if is_passing(&said) => Ok(Verdict::Unknown(said.into())),
+        _ => Err(MeshError::jetstream(format!("append to {subject}"), said)),
     }
-}
-
-/// What the server answered, when it did.
-fn said(error: &PublishError) -> Option<&jetstream::Error> {
-    std::error::Error::source(error)?.downcast_ref()
 }
 
 /// "wrong last sequence: 42"; 0 if the server ever words it otherwise, which costs a reread only.
@@ -83,16 +55,6 @@ fn is_passing(said: &jetstream::Error) -> bool {
             .contains(&said.error_code())
 }
 
-/// Whether the winner is the decision `id`.
-pub(super) fn judge(winner: Option<&StreamMessage>, id: &str) -> Appended {
-    match winner {
-        Some(message) if message.headers.get(DECISION_HEADER).is_some_and(|h| h.as_str() == id) => {
-            Appended::At(message.sequence)
-        }
-        Some(_) | None => Appended::Lost,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -101,12 +63,7 @@ mod tests {
 
     fn answered(code: usize, err_code: u64, description: &str) -> Result<Verdict, MeshError> {
         let said = json!({"code": code, "err_code": err_code, "description": description});
-        let said: jetstream::Error = serde_json::from_value(said).unwrap();
-        let kind = match err_code {
-            10071 => PublishErrorKind::WrongLastSequence,
-            _ => PublishErrorKind::Other,
-        };
-        verdict(Err(PublishError::with_source(kind, said)), "s")
+        verdict(Answer::Refused(serde_json::from_value(said).unwrap()), "s")
     }
 
     #[test]
@@ -125,13 +82,7 @@ mod tests {
         assert!(matches!(full, Err(MeshError::Full { .. })), "{full:?}");
         let refused = answered(400, 10060, "expected stream does not match");
         assert!(matches!(refused, Err(MeshError::JetStream { .. })), "{refused:?}");
-        for kind in [
-            PublishErrorKind::TimedOut,
-            PublishErrorKind::BrokenPipe,
-            PublishErrorKind::StreamNotFound,
-        ] {
-            let unknown = verdict(Err(PublishError::new(kind)), "s");
-            assert!(matches!(unknown, Ok(Verdict::Unknown(_))), "{unknown:?}");
-        }
+        let unknown = verdict(Answer::Silence("no answer".into()), "s");
+        assert!(matches!(unknown, Ok(Verdict::Unknown(_))), "{unknown:?}");
     }
 }

@@ -4,7 +4,7 @@ use async_nats::{HeaderMap, jetstream::stream::Config};
 use bytes::Bytes;
 use deadelus_mesh::{
     Mesh, MeshError,
-    append::{self, Appended},
+    append::{self, Append, Appended},
     config::NatsConfig,
     streams,
 };
@@ -18,7 +18,14 @@ fn subject(mesh: &Mesh, workflow: &str) -> String {
 
 async fn append(mesh: &Mesh, subject: &str, expected: u64, id: &str) -> Appended {
     let bytes = Bytes::from(id.to_owned());
-    append::append(mesh, subject, expected, id, bytes, HeaderMap::new()).await.unwrap()
+    let (subject, id) = (subject.to_owned(), id.to_owned());
+    let append = Append::new(subject, expected, id, bytes, HeaderMap::new()).unwrap();
+    append.finish(mesh).await.unwrap()
+}
+
+async fn tried(mesh: &Mesh, subject: &str, bytes: Bytes) -> Result<Appended, MeshError> {
+    let (subject, id) = (subject.to_owned(), "d1".to_owned());
+    Append::new(subject, 0, id, bytes, HeaderMap::new())?.finish(mesh).await
 }
 
 async fn log(mesh: &Mesh, subject: &str) -> Vec<String> {
@@ -191,7 +198,7 @@ async fn a_full_log_says_so_at_once() {
     mesh.jetstream.update_stream(&config).await.unwrap();
     let bytes = Bytes::from(vec![0; 4096]);
     let subject = subject(&mesh, "full");
-    let error = append::append(&mesh, &subject, 0, "d1", bytes, HeaderMap::new()).await;
+    let error = tried(&mesh, &subject, bytes).await;
     assert!(matches!(error, Err(MeshError::Full { .. })), "{error:?}");
 }
 
@@ -200,9 +207,9 @@ async fn what_no_server_would_take_is_refused_here() {
     let (_server, mesh) = mesh().await;
     let subject = subject(&mesh, "large");
     let bytes = Bytes::from(vec![0; deadelus_proto::limits::MESSAGE_MAX_BYTES + 1]);
-    let error = append::append(&mesh, &subject, 0, "d1", bytes, HeaderMap::new()).await;
+    let error = tried(&mesh, &subject, bytes).await;
     assert!(matches!(error, Err(MeshError::TooLarge { .. })), "{error:?}");
     let bytes = Bytes::from(vec![0; deadelus_proto::limits::MESSAGE_MAX_BYTES]);
-    let stored = append::append(&mesh, &subject, 0, "d1", bytes, HeaderMap::new()).await;
+    let stored = tried(&mesh, &subject, bytes).await;
     assert!(matches!(stored, Ok(Appended::At(_))), "{stored:?}");
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use async_nats::HeaderMap;
 use deadelus_mesh::{
     Mesh,
-    append::{self, Appended},
+    append::{self, Append, Appended},
     config::NatsConfig,
     connect, streams,
 };
@@ -60,7 +60,8 @@ async fn append_both(one: &Mesh, two: &Mesh, subject: &str, mut last: u64, round
         let append = async |mesh: &Mesh, name: &str| {
             let id = format!("{name}{round}");
             let bytes = id.clone().into();
-            append::append(mesh, subject, last, &id, bytes, HeaderMap::new()).await.unwrap()
+            let append = Append::new(subject.to_owned(), last, id, bytes, HeaderMap::new());
+            append.unwrap().finish(mesh).await.unwrap()
         };
         last = match tokio::join!(append(one, "a"), append(two, "b")) {
             (Appended::At(sequence), Appended::Lost) | (Appended::Lost, Appended::At(sequence)) => {

@@ -209,12 +209,13 @@ impl Chain {
     }
 
     /// The log has the proposal's decision at this sequence: what it led to is the state now, as
-    /// [`read`](Self::read) would find it.
-    pub fn adopt(&mut self, sequence: u64, id: String, proposal: Proposal) {
+    /// [`read`](Self::read) would find it. Its events, for whoever tells of them.
+    pub fn adopt(&mut self, sequence: u64, id: String, proposal: Proposal) -> Vec<Event> {
         self.workflow = Some(proposal.workflow);
         self.last = sequence;
         self.accepted = sequence;
         self.last_id = id;
+        proposal.events
     }
 
     fn next_event_no(&self) -> u64 {

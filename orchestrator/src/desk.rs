@@ -1,0 +1,433 @@
+//! One workflow's desk: what is decided, in which order, and what has to be done about it.
+//!
+//! Facts come in, acts go out; the desk itself does nothing, reads no clock and draws no lots. The
+//! order is always the same: decide on a copy, append the decision, make the copy the state,
+//! dispatch, answer. Nothing is done that the log does not have; what was decided and not dispatched
+//! is found again by reading the state. One append is under way at a time; letters wait for it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use deadelus_core::{Chain, Command, Event, Input, Proposal, Status, Workflow};
+use deadelus_mesh::{MeshError, append::Appended};
+use deadelus_proto::{SpecialistName, TaskKey, WorkflowId, pb};
+
+use crate::projection;
+
+/// Letters that wait for one append: every task of the largest plan may report at once, and again.
+/// More of them are left to come again.
+const LETTERS_MAX: usize = 4_096;
+/// A task that was asked for and that no worker has spoken of for this long is sent again. Longer
+/// than a restart, shorter than a person's patience; the stream drops what it still remembers.
+const SILENT_FOR_MS: i64 = 30_000;
+/// How often a desk looks for such tasks.
+const REDRIVE_EVERY_MS: i64 = 10_000;
+/// A workflow that has ended is kept in memory this long, for late letters.
+const LINGER_MS: i64 = 5_000;
+/// Between two tries to append what time alone has brought about, when the first did not succeed.
+const PAUSE_AFTER_FAILURE_MS: i64 = 1_000;
+
+/// One workflow, as one replica drives it. `T` is what the letters' bringer remembers of them.
+#[derive(Debug)]
+pub struct Desk<T> {
+    id: WorkflowId,
+    owner: Arc<str>,
+    log: Chain,
+    work: Work<T>,
+    waiting: VecDeque<Letter<T>>,
+    /// When an attempt was last sent or spoken of.
+    heard: BTreeMap<TaskKey, i64>,
+    shown: Option<(String, String)>,
+    /// When time alone changes something.
+    alarm: Option<i64>,
+    redrive_at: i64,
+    used_at: i64,
+}
+
+/// What the desk waits for.
+#[derive(Debug)]
+enum Work<T> {
+    Nothing,
+    Log,
+    Append(Box<Pending<T>>),
+}
+
+/// A decision that the log may or may not have.
+#[derive(Debug)]
+struct Pending<T> {
+    ticket: Option<T>,
+    id: String,
+    proposal: Proposal,
+    begins: bool,
+}
+
+/// Something to decide.
+#[derive(Debug)]
+pub struct Letter<T> {
+    /// The bringer's own.
+    pub ticket: T,
+    /// Whose permission it was sent under.
+    pub from: SpecialistName,
+    /// The sender's id of it.
+    pub id: String,
+    /// What it says.
+    pub input: Input,
+    /// Whether it came before: perhaps the one who decided it died before dispatching.
+    pub redelivered: bool,
+}
+
+/// What happens to a desk.
+#[derive(Debug)]
+pub enum Fact<T> {
+    /// A letter has come.
+    Letter(Letter<T>),
+    /// [`Act::Read`] is done.
+    Read(Chain),
+    /// [`Act::Append`] is over.
+    Appended(Result<Appended, MeshError>),
+    /// The stream has the assignment that [`Act::Send`] asked for.
+    Sent(TaskKey),
+    /// A worker has this attempt in hand.
+    Beat(TaskKey),
+    /// The moment of [`Desk::wake_at`] has come.
+    Time,
+}
+
+/// What has to be done now, in this order.
+#[derive(Debug)]
+pub enum Act<T> {
+    /// Read the whole log; until it can be read.
+    Read,
+    /// Append the decision if `expected` is the sequence of the subject's last message.
+    Append {
+        /// What was decided.
+        decision: pb::Decision,
+        /// What it builds on, physically.
+        expected: u64,
+    },
+    /// Tell operators: the log has these events now.
+    Tell {
+        /// What happened.
+        events: Vec<Event>,
+        /// Whether the workflow was stuck before.
+        was_stuck: bool,
+    },
+    /// Keep the list true.
+    Show(pb::WorkflowSummary),
+    /// Hand the assignment of this attempt to the stream.
+    Send(TaskKey),
+    /// Answer the letter, with what is wrong with it if anything is, and acknowledge it.
+    Finish(T, Vec<String>),
+    /// Somebody else was faster: hand the letter in again.
+    Again(T),
+    /// Leave the letter alone: unanswered, it comes again.
+    Leave(T),
+}
+
+/// When something happens at a desk.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Milliseconds since the epoch.
+    pub unix_ms: i64,
+    /// Never the same twice in the life of a process.
+    pub nonce: u64,
+}
+
+impl<T> Desk<T> {
+    /// For the owner: `orchestrator-7f3a21`. Nothing is known of the log.
+    pub fn new(owner: Arc<str>, id: WorkflowId) -> Self {
+        let log = Chain::new(id.clone());
+        Self {
+            id,
+            owner,
+            log,
+            work: Work::Nothing,
+            waiting: VecDeque::new(),
+            heard: BTreeMap::new(),
+            shown: None,
+            alarm: None,
+            redrive_at: 0,
+            used_at: 0,
+        }
+    }
+
+    /// What is to be done before anything else happens here. A letter that begins a workflow needs
+    /// no reading: if there is one already, the append finds out.
+    pub fn open(&mut self, first: Option<&Input>, at: Moment) -> Vec<Act<T>> {
+        (self.used_at, self.redrive_at) = (at.unix_ms, at.unix_ms + REDRIVE_EVERY_MS);
+        if matches!(first, Some(Input::Start { .. })) {
+            return vec![];
+        }
+        self.work = Work::Log;
+        vec![Act::Read]
+    }
+
+    /// What follows from a fact.
+    pub fn on(&mut self, fact: Fact<T>, at: Moment) -> Vec<Act<T>> {
+        let mut acts = vec![];
+        match fact {
+            Fact::Letter(letter) if self.waiting.len() >= LETTERS_MAX => {
+                acts.push(Act::Leave(letter.ticket));
+            }
+            Fact::Letter(letter) => self.waiting.push_back(letter),
+            Fact::Read(log) => self.read(log, &mut acts),
+            Fact::Appended(outcome) => self.appended(outcome, at, &mut acts),
+            Fact::Sent(key) | Fact::Beat(key) => {
+                self.heard.insert(key, at.unix_ms);
+                return acts;
+            }
+            Fact::Time => self.time(at, &mut acts),
+        }
+        while matches!(self.work, Work::Nothing)
+            && let Some(letter) = self.waiting.pop_front()
+        {
+            self.used_at = at.unix_ms;
+            self.letter(letter, at, &mut acts);
+        }
+        acts
+    }
+
+    /// What a worker that has this attempt in hand is to do.
+    pub fn verdict(&self, key: &TaskKey) -> pb::Verdict {
+        self.log.workflow().map_or(pb::Verdict::Continue, |workflow| workflow.verdict(key).into())
+    }
+
+    /// The workflow after the last decision that counts.
+    pub fn workflow(&self) -> Option<&Workflow> {
+        self.log.workflow()
+    }
+
+    /// The log as far as it is known here.
+    pub fn log(&self) -> &Chain {
+        &self.log
+    }
+
+    /// The letter that the append under way decides, if it is one.
+    pub fn in_hand(&self) -> Option<&T> {
+        match &self.work {
+            Work::Append(pending) => pending.ticket.as_ref(),
+            Work::Nothing | Work::Log => None,
+        }
+    }
+
+    /// Whether an append is under way.
+    pub fn is_appending(&self) -> bool {
+        matches!(self.work, Work::Append(_))
+    }
+
+    /// When [`Fact::Time`] is due, in milliseconds since the epoch.
+    pub fn wake_at(&self) -> i64 {
+        if !self.is_open() {
+            return self.used_at + LINGER_MS;
+        }
+        let alarm = self.alarm.filter(|_| matches!(self.work, Work::Nothing));
+        alarm.map_or(self.redrive_at, |alarm| alarm.min(self.redrive_at))
+    }
+
+    /// Whether nobody needs this desk any more.
+    pub fn may_be_cleared(&self, at: Moment) -> bool {
+        let idle = matches!(self.work, Work::Nothing) && self.waiting.is_empty();
+        idle && !self.is_open() && at.unix_ms >= self.used_at + LINGER_MS
+    }
+
+    fn read(&mut self, log: Chain, acts: &mut Vec<Act<T>>) {
+        self.log = log;
+        self.work = Work::Nothing;
+        self.settled(acts);
+        acts.extend(self.outstanding().into_iter().map(Act::Send));
+    }
+
+    fn letter(&mut self, letter: Letter<T>, at: Moment, acts: &mut Vec<Act<T>>) {
+        let Letter { ticket, from, id, input, redelivered } = letter;
+        if let Err(reason) = self.may_speak(&from, &input) {
+            tracing::warn!(workflow = %self.id, %from, reason, "not its to report");
+            return acts.push(Act::Finish(ticket, vec![]));
+        }
+        if let Some(gap) = self.log.gap() {
+            let problem = format!("the log of this workflow is damaged: {gap}");
+            return acts.push(Act::Finish(ticket, vec![problem]));
+        }
+        let begins = matches!(input, Input::Start { .. });
+        match self.log.propose(input, at.unix_ms) {
+            Ok(Some(proposal)) => {
+                let pending = Pending { ticket: Some(ticket), id: self.name(at), proposal, begins };
+                self.append(pending, id, acts);
+            }
+            Ok(None) => {
+                if redelivered {
+                    acts.extend(self.outstanding().into_iter().map(Act::Send));
+                }
+                acts.push(Act::Finish(ticket, vec![]));
+            }
+            Err(refusal) => acts.push(Act::Finish(ticket, vec![refusal.to_string()])),
+        }
+    }
+
+    fn append(&mut self, pending: Pending<T>, cause: String, acts: &mut Vec<Act<T>>) {
+        let (at, events) = (pending.proposal.at_unix_ms(), pending.proposal.events().to_vec());
+        let owner = self.owner.to_string();
+        let decision = self.log.next(pending.id.clone(), owner, cause, at, events);
+        acts.push(Act::Append { decision, expected: self.log.last_sequence() });
+        self.work = Work::Append(Box::new(pending));
+    }
+
+    fn appended(
+        &mut self,
+        outcome: Result<Appended, MeshError>,
+        at: Moment,
+        acts: &mut Vec<Act<T>>,
+    ) {
+        let Work::Append(pending) = std::mem::replace(&mut self.work, Work::Nothing) else {
+            return;
+        };
+        let Pending { ticket, id, proposal, begins } = *pending;
+        match outcome {
+            Ok(Appended::At(sequence)) => {
+                self.adopt(sequence, id, proposal, at, acts);
+                acts.extend(ticket.map(|ticket| Act::Finish(ticket, vec![])));
+            }
+            Ok(Appended::Lost) => {
+                self.read_again(acts);
+                acts.extend(ticket.map(Act::Again));
+            }
+            Err(error) => {
+                tracing::warn!(workflow = %self.id, %error, "could not append");
+                self.read_again(acts);
+                self.alarm = self.alarm.map(|_| at.unix_ms + PAUSE_AFTER_FAILURE_MS);
+                let no_room = matches!(error, MeshError::Full { .. } | MeshError::TooLarge { .. });
+                acts.extend(ticket.map(|ticket| {
+                    // What could not begin has not half begun: its sender gets to know.
+                    if begins && no_room {
+                        Act::Finish(ticket, vec![error.to_string()])
+                    } else {
+                        Act::Leave(ticket)
+                    }
+                }));
+            }
+        }
+    }
+
+    /// The decision is true: tell of it, show it, and do what it asks for.
+    fn adopt(
+        &mut self,
+        sequence: u64,
+        id: String,
+        proposal: Proposal,
+        at: Moment,
+        acts: &mut Vec<Act<T>>,
+    ) {
+        let was_stuck = self.log.workflow().is_some_and(|w| w.status() == Status::Stuck);
+        let events = self.log.adopt(sequence, id, proposal);
+        self.settled(acts);
+        if let Some(workflow) = self.log.workflow() {
+            for key in events.iter().filter_map(|event| requested(workflow, event)) {
+                self.heard.insert(key.clone(), at.unix_ms);
+                acts.push(Act::Send(key));
+            }
+        }
+        acts.push(Act::Tell { events, was_stuck });
+    }
+
+    /// The state is another one.
+    fn settled(&mut self, acts: &mut Vec<Act<T>>) {
+        self.alarm = self.log.outstanding().into_iter().filter_map(woken).min();
+        let Some(summary) = projection::summary(&self.id, &self.log) else { return };
+        let line = projection::line(&summary);
+        if self.shown.as_ref() != Some(&line) {
+            self.shown = Some(line);
+            acts.push(Act::Show(summary));
+        }
+    }
+
+    fn read_again(&mut self, acts: &mut Vec<Act<T>>) {
+        self.work = Work::Log;
+        acts.push(Act::Read);
+    }
+
+    fn time(&mut self, at: Moment, acts: &mut Vec<Act<T>>) {
+        if !self.is_open() || !matches!(self.work, Work::Nothing) {
+            self.redrive_at = at.unix_ms + REDRIVE_EVERY_MS;
+            return;
+        }
+        if at.unix_ms >= self.redrive_at {
+            self.redrive_at = at.unix_ms + REDRIVE_EVERY_MS;
+            self.redrive(at, acts);
+        }
+        if self.alarm.is_some_and(|alarm| alarm <= at.unix_ms) {
+            self.tick(at, acts);
+        }
+    }
+
+    fn tick(&mut self, at: Moment, acts: &mut Vec<Act<T>>) {
+        match self.log.propose(Input::Tick, at.unix_ms) {
+            Ok(Some(proposal)) => {
+                let pending = Pending { ticket: None, id: self.name(at), proposal, begins: false };
+                self.append(pending, "timer".to_owned(), acts);
+            }
+            // The clock was a little early.
+            Ok(None) | Err(_) => self.alarm = Some(at.unix_ms + PAUSE_AFTER_FAILURE_MS),
+        }
+    }
+
+    /// Sends again what nobody has spoken of for long: no lost message can hang a workflow.
+    fn redrive(&mut self, at: Moment, acts: &mut Vec<Act<T>>) {
+        let in_flight = self.outstanding();
+        self.heard.retain(|key, _| in_flight.contains(key));
+        let heard = &self.heard;
+        let silent =
+            |key: &TaskKey| heard.get(key).is_none_or(|heard| at.unix_ms - heard >= SILENT_FOR_MS);
+        let silent: Vec<TaskKey> = in_flight.into_iter().filter(silent).collect();
+        if !silent.is_empty() {
+            tracing::info!(workflow = %self.id, tasks = silent.len(), "sent again: nobody spoke of them");
+            deadelus_mesh::meters::redriven(silent.len());
+            acts.extend(silent.into_iter().map(Act::Send));
+        }
+    }
+
+    /// A specialist reports its own tasks only.
+    fn may_speak(&self, from: &SpecialistName, input: &Input) -> Result<(), String> {
+        let (Input::Report(report), Some(workflow)) = (input, self.log.workflow()) else {
+            return Ok(());
+        };
+        let task = workflow.plan().task(&report.key.task);
+        match task {
+            Some(task) if task.does.specialist() == from => Ok(()),
+            Some(task) => Err(format!("{} belongs to {}", task.id, task.does.specialist())),
+            None => Err(format!("there is no task {}", report.key.task)),
+        }
+    }
+
+    fn outstanding(&self) -> Vec<TaskKey> {
+        self.log.outstanding().into_iter().filter_map(dispatched).collect()
+    }
+
+    fn is_open(&self) -> bool {
+        let ended = |workflow: &Workflow| workflow.ended().is_some();
+        !matches!(self.work, Work::Nothing) || self.log.workflow().is_some_and(|w| !ended(w))
+    }
+
+    fn name(&self, at: Moment) -> String {
+        format!("{}-{:x}", self.owner, at.nonce)
+    }
+}
+
+fn requested(workflow: &Workflow, event: &Event) -> Option<TaskKey> {
+    let Event::TaskRequested { attempt, .. } = event else { return None };
+    Some(workflow.key(attempt.clone()))
+}
+
+fn dispatched(command: Command) -> Option<TaskKey> {
+    match command {
+        Command::Dispatch(key) => Some(key),
+        Command::WakeAt(_) => None,
+    }
+}
+
+fn woken(command: Command) -> Option<i64> {
+    match command {
+        Command::WakeAt(at) => Some(at),
+        Command::Dispatch(_) => None,
+    }
+}
