@@ -4,6 +4,7 @@
 //! else; a secret that was found never leaves the process. What could not be looked at is never
 //! reported as clean.
 
+mod check_http;
 mod files;
 mod finding;
 mod gate;
@@ -24,12 +25,13 @@ use deadelus_runtime::{CapabilityName, Specialist, TargetName};
 
 use self::target::Targets;
 pub use self::{
+    check_http::CheckHttp,
     files::Skipped,
     finding::{Finding, Level},
     gate::Findings,
     scan_secrets::ScanSecrets,
     secrets::{RulesError, Scanner, Spotted},
-    target::{SecurityTarget, TargetError},
+    target::{HttpTarget, SecurityTarget, TargetError},
     unwaive::Unwaive,
     waive::Waive,
     waivers::{Day, NoDay},
@@ -48,6 +50,7 @@ pub fn specialist(
     let targets = Targets::new(targets)?;
     let specialist = Specialist::new("security", env!("CARGO_PKG_VERSION"))
         .read(ScanSecrets::new(targets.clone()))
+        .read(CheckHttp::new(targets.clone()))
         .change(Waive::new(targets.clone()))
         .change(Unwaive::new(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))

@@ -5,9 +5,11 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use hyper::{Uri, http::uri::Authority};
 use serde::{Deserialize, Serialize};
 
 /// A system that may be looked at. Unknown keys are errors.
@@ -19,7 +21,40 @@ pub struct SecurityTarget {
     /// Where accepted findings are written down, one JSON object a line. Absolute. This process
     /// writes it only for `security.waive` and its undo.
     pub waivers: Option<PathBuf>,
+    /// The live service, for `security.check_http`.
+    pub http: Option<HttpTarget>,
 }
+
+/// The one address that is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpTarget {
+    /// `http://host:port`
+    pub base_url: String,
+    /// Whether clients reach the service over TLS, perhaps through a proxy: then cookies must be
+    /// `Secure`, and browsers told to stay with TLS.
+    #[serde(default = "default_behind_tls")]
+    pub behind_tls: bool,
+    /// Whether this address exists only to send clients on to `https://`.
+    #[serde(default)]
+    pub redirects_to_tls: bool,
+    /// For one answer, in milliseconds; 1 to 30,000.
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u64,
+}
+
+/// Whoever serves in the clear says so.
+fn default_behind_tls() -> bool {
+    true
+}
+
+/// A page that takes longer is a matter of performance.
+fn default_timeout_ms() -> u64 {
+    5_000
+}
+
+/// Several hundred answers have to fit into one task.
+const TIMEOUT_MAX_MS: u64 = 30_000;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +69,22 @@ pub enum TargetError {
         /// What stands there.
         path: String,
     },
+    /// Another scheme, a user in the address, a path behind it.
+    #[error("{target}: http.base_url: {url} is not http://host:port")]
+    Address {
+        /// Whose configuration.
+        target: TargetName,
+        /// What stands there.
+        url: String,
+    },
+    /// A wait that is none or too long.
+    #[error("{target}: http.timeout_ms: {timeout_ms} is not between 1 and {TIMEOUT_MAX_MS}")]
+    Timeout {
+        /// Whose configuration.
+        target: TargetName,
+        /// What stands there.
+        timeout_ms: u64,
+    },
 }
 
 /// All systems of a configuration.
@@ -45,6 +96,9 @@ impl Targets {
     /// When a configuration cannot be honoured.
     pub(crate) fn new(targets: BTreeMap<TargetName, SecurityTarget>) -> Result<Self, TargetError> {
         for (name, target) in &targets {
+            if let Some(http) = &target.http {
+                http.checked(name)?;
+            }
             let roots = target.roots.iter().map(|(root, path)| (format!("roots.{root}"), path));
             let waivers = target.waivers.iter().map(|path| ("waivers".to_owned(), path));
             for (key, path) in roots.chain(waivers) {
@@ -86,6 +140,15 @@ impl SecurityTarget {
         })
     }
 
+    /// The live service.
+    pub(crate) fn http(&self) -> Result<&HttpTarget, Failure> {
+        self.http.as_ref().ok_or_else(|| {
+            let text = "no address is configured for this target";
+            Failure::new(ErrorClass::Unsupported, text)
+                .help("name it as `http.base_url`, in the security specialist's configuration")
+        })
+    }
+
     /// The folder of a name; without a name the only one there is.
     pub(crate) fn root(&self, name: Option<&str>) -> Result<&Path, Failure> {
         let found = match name {
@@ -105,6 +168,35 @@ impl SecurityTarget {
     }
 }
 
+impl HttpTarget {
+    fn checked(&self, target: &TargetName) -> Result<(), TargetError> {
+        if self.authority().is_none() {
+            return Err(TargetError::Address {
+                target: target.clone(),
+                url: self.base_url.clone(),
+            });
+        }
+        if !(1..=TIMEOUT_MAX_MS).contains(&self.timeout_ms) {
+            let (target, timeout_ms) = (target.clone(), self.timeout_ms);
+            return Err(TargetError::Timeout { target, timeout_ms });
+        }
+        Ok(())
+    }
+
+    /// Host and port; checked when the process begins.
+    pub(crate) fn authority(&self) -> Option<Authority> {
+        let uri: Uri = self.base_url.parse().ok()?;
+        let bare = uri.path() == "/" && uri.query().is_none();
+        let plain = uri.scheme_str() == Some("http") && bare;
+        uri.into_parts().authority.filter(|a| plain && !a.as_str().contains('@'))
+    }
+
+    /// For one answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +207,27 @@ mod tests {
         let target = SecurityTarget { waivers: Some("a".into()), ..SecurityTarget::default() };
         let error = Targets::new([("shop".parse().unwrap(), target)].into()).unwrap_err();
         assert_eq!(error.to_string(), "shop: waivers: a is not an absolute path");
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        let of = |url: &str| HttpTarget {
+            base_url: url.to_owned(),
+            behind_tls: true,
+            redirects_to_tls: false,
+            timeout_ms: 1,
+        };
+        assert!(of("http://127.0.0.1:80").authority().is_some());
+        for url in ["https://a", "a:80", "http://u:p@a", "http://a/b", "http://a?b", "http:///", ""]
+        {
+            assert_eq!(of(url).authority(), None, "{url}");
+        }
+        let target = SecurityTarget {
+            http: Some(HttpTarget { timeout_ms: 0, ..of("http://a") }),
+            ..SecurityTarget::default()
+        };
+        let error = Targets::new([("shop".parse().unwrap(), target)].into()).unwrap_err();
+        assert!(error.to_string().contains("timeout_ms: 0"), "{error}");
     }
 
     #[test]
