@@ -1,34 +1,40 @@
 //! The API specialist, in a team's words: API Admin, Feature Implementation.
 //!
-//! Its field is the published description of a service: checking an OpenAPI document, telling which
-//! changes of it break callers, applying an overlay, publishing it and pointing back to the old one.
+//! Its field is the published description of a service. It reads documents of the target's folder
+//! and artefacts of earlier tasks, and nothing else: no `$ref` and no path leads it anywhere.
 //!
-//! It is part of the mesh from the start and says what it can do. So far that is nothing: a
-//! capability that is not built is not announced, and a plan that asks for one is refused by name
-//! before anything runs.
+//! | folder | what |
+//! |---|---|
+//! | `document.rs` | a parsed document, and following references in it |
+//! | `source.rs`, `target.rs` | where documents come from; what an operator configures |
+//! | `diff/` | what changed, and whether callers break |
+
+mod diff;
+mod document;
+mod source;
+mod target;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 
 use deadelus_runtime::{Specialist, TargetName};
-use serde::{Deserialize, Serialize};
 
-/// A system this specialist could work on: none yet, so that configuring one is an error.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum NoTarget {}
+use crate::{diff::Diff, target::Targets};
 
-/// The specialist, offering nothing.
-pub fn specialist(_: BTreeMap<TargetName, NoTarget>) -> Specialist {
-    Specialist::new("api", env!("CARGO_PKG_VERSION"))
-}
+pub use self::{
+    diff::{Change, Level, Policy, Waiver, diff},
+    document::{DOCUMENT_MAX_BYTES, Document, Version},
+    source::{InFolder, Inline, Source},
+    target::{ApiTarget, InvalidTarget},
+};
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_built_is_not_announced() {
-        let card = specialist(BTreeMap::new()).card();
-        assert_eq!(card.specialist.as_str(), "api");
-        assert!(card.capabilities.is_empty() && card.targets.is_empty());
-    }
+/// The specialist for these APIs.
+///
+/// # Errors
+/// [`InvalidTarget`] names the first setting that cannot work.
+pub fn specialist(targets: BTreeMap<TargetName, ApiTarget>) -> Result<Specialist, InvalidTarget> {
+    let targets = Targets::check(targets)?;
+    let specialist = Specialist::new("api", env!("CARGO_PKG_VERSION")).read(Diff(targets.clone()));
+    Ok(targets.cards().into_iter().fold(specialist, Specialist::target))
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    deadelus_runtime::main("api", |targets| Ok(deadelus_api::specialist(targets)))
+    deadelus_runtime::main("api", |targets| Ok(deadelus_api::specialist(targets)?))
 }
