@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -65,8 +65,9 @@ impl Answer {
     }
 
     /// The decision: what a status and a body mean.
-    fn of(status: StatusCode, body: &[u8]) -> Self {
+    fn of(status: u16, body: &[u8]) -> Self {
         if status != StatusCode::OK {
+            let status = StatusCode::from_u16(status).map_or(status.to_string(), |s| s.to_string());
             return Self::Failed { reason: format!("status {status}") };
         }
         match serde_json::from_slice(body) {
@@ -125,11 +126,10 @@ impl Prober {
             error.r#type = field::Empty,
         );
         let (begun, at) = (Instant::now(), SystemTime::now());
-        let asked = tokio::time::timeout(self.timeout, self.ask()).instrument(span.clone()).await;
-        let asked = asked
-            .unwrap_or_else(|_| Err(format!("no answer within {} ms", self.timeout.as_millis())));
-        let (status, body, answer) = match asked {
-            Ok((status, body)) => (Some(status.as_u16()), shown(&body), Answer::of(status, &body)),
+        let (status, body, answer) = match self.page().instrument(span.clone()).await {
+            Ok(page) => {
+                (Some(page.status), page.shown(), Answer::of(page.status, page.text.as_bytes()))
+            }
             Err(reason) => (None, String::new(), Answer::Failed { reason }),
         };
         record(&span, status, &answer);
@@ -137,15 +137,30 @@ impl Prober {
         Probe { at_unix_ms, latency_ms: millis(begun.elapsed()), status, body, answer }
     }
 
-    async fn ask(&self) -> Result<(StatusCode, Bytes), String> {
+    /// The whole answer to one question; or why there was none.
+    pub(crate) async fn page(&self) -> Result<Page, String> {
+        let late = |_| format!("no answer within {} ms", self.timeout.as_millis());
+        tokio::time::timeout(self.timeout, self.ask()).await.map_err(late)?
+    }
+
+    /// Asks once as a customer would: none when there was an answer below 500.
+    pub(crate) async fn no_answer(&self) -> Option<String> {
+        match self.page().await {
+            Err(reason) => Some(reason),
+            Ok(page) => (page.status >= 500).then(|| format!("status {}", page.status)),
+        }
+    }
+
+    async fn ask(&self) -> Result<Page, String> {
         let mut request = Request::new(Empty::new());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = self.url.clone();
         let response = self.client.request(request).await.map_err(|e| with_causes(&e))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_MAX_BYTES);
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, BODY_MAX_BYTES);
         let body = body.collect().await.map_err(|e| format!("the body broke off: {e}"))?;
-        Ok((status, body.to_bytes()))
+        let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+        Ok(Page { status: head.status.as_u16(), headers: head.headers, text })
     }
 }
 
@@ -164,8 +179,19 @@ fn record(span: &Span, status: Option<u16>, answer: &Answer) {
     }
 }
 
-fn shown(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).chars().take(BODY_SHOWN_CHARS).collect()
+/// One whole answer.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Page {
+    /// The first characters of the body.
+    pub(crate) fn shown(&self) -> String {
+        self.text.chars().take(BODY_SHOWN_CHARS).collect()
+    }
 }
 
 /// `client error (Connect): tcp connect error: Connection refused`
@@ -184,9 +210,7 @@ mod tests {
 
     #[test]
     fn what_an_answer_means() {
-        let of = |status: u16, body: &str| {
-            Answer::of(StatusCode::from_u16(status).unwrap(), body.as_bytes())
-        };
+        let of = |status: u16, body: &str| Answer::of(status, body.as_bytes());
         let well = r#"{"status":"ok","revision":"v1","uptime_s":7}"#;
         assert_eq!(of(200, well), Answer::Serving { revision: "v1".to_owned() });
         let refusing =

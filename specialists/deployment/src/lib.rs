@@ -1,38 +1,61 @@
 //! The deployment specialist: which revision of a service is live, changing it, and going back.
 //!
-//! A release here is a release by configuration: the service follows a small file that names the
-//! revision, and says over HTTP which one it serves. This specialist writes that file and believes
-//! nothing but the service's own answers. It never builds, fetches or starts anything, and it asks
-//! no address but the `health_url` of its configuration.
+//! There are two ways. A service that follows a small file is released by writing that file. A fleet
+//! is released by starting processes and telling the proxy before them. Either way nothing is
+//! believed but the service's own answers, at the addresses of the configuration. It never builds or
+//! fetches anything, and starts nothing but the declared commands.
 //!
 //! | file | what |
 //! |---|---|
-//! | `release.rs`, `rollback.rs`, `status.rs` | the capabilities |
-//! | `target.rs` | what an operator configures, checked once |
+//! | `release.rs`, `rollback.rs` | the change and its way back, by file and by fleet |
+//! | `commit.rs` | the end of the way back: what was kept warm is stopped |
+//! | `status.rs`, `smoke.rs` | the capabilities that only look |
+//! | `target.rs`, `fleet.rs` | what an operator configures, checked once |
+//! | `fleet/` | bringing processes up, and bringing a table back |
+//! | `processes/` | one process: its holder, its note, found again, stopped |
+//! | `routing/` | the proxy, ours or another, and its tables |
+//! | `rollout.rs` | from one table to another in steps, and their judgement; no IO |
 //! | `revision_file.rs` | reading and replacing the file |
-//! | `health.rs` | one question to the service |
+//! | `health.rs`, `witness.rs` | one question to the service; a customer of our own |
 //! | `timeline.rs` | the judgement of a row of answers; no IO |
 //! | `switch.rs` | asking until the judgement stands |
 
+mod commit;
+mod fleet;
 mod health;
+mod processes;
 mod release;
 mod revision_file;
 mod rollback;
+mod rollout;
+mod routing;
+mod smoke;
 mod status;
 mod switch;
 mod target;
 mod timeline;
+mod witness;
 
 #[cfg(test)]
 mod testing;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ffi::OsString, process::ExitCode};
 
 use deadelus_runtime::{Specialist, TargetName};
 
+pub use fleet::{Processes, ProxyConfig};
 pub use target::{DeploymentTarget, InvalidTarget, Revision};
 
-use crate::{release::Release, rollback::Rollback, status::Status, target::Targets};
+use crate::{
+    commit::Commit, processes::holder, release::Release, rollback::Rollback, smoke::Smoke,
+    status::Status, target::Targets,
+};
+
+/// Becomes the holder of a process when the command line says so: `hold` and what follows it. A
+/// holder knows no mesh and reads no configuration.
+pub fn holder(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    (words.next()?.to_str() == Some(holder::HOLD)).then(|| holder::main(words))
+}
 
 /// The specialist for these services.
 ///
@@ -43,6 +66,8 @@ pub fn specialist(
 ) -> Result<Specialist, InvalidTarget> {
     let targets = Targets::check(targets)?;
     let specialist = Specialist::new("deployment", env!("CARGO_PKG_VERSION"))
+        .change(Commit(targets.clone()))
+        .read(Smoke(targets.clone()))
         .read(Status(targets.clone()))
         .change(Release(targets.clone()))
         .change(Rollback(targets.clone()));

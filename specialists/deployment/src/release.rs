@@ -1,34 +1,45 @@
 //! `deployment.release`: let a service serve another revision of itself.
 //!
-//! The service is well and agrees with its file before anything is touched; otherwise there would
-//! be nothing to go back to. If it does not settle on the new revision, the old text is put back
-//! here and now, and the failure carries the answers that prove it.
+//! The service is well before anything is touched; otherwise there would be nothing to go back to.
+//! If the new revision does not prove itself, what was is brought back here and now, and the failure
+//! carries the answers that prove it. The two ways of releasing stand beside each other: by the file
+//! a service follows, and by a fleet of processes behind a proxy.
+
+mod by_file;
+mod by_fleet;
 
 use deadelus_runtime::{
-    About, Aftermath, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found,
-    Idempotency, Measured, Prepared, UndoClass, UndoPromise,
+    About, ChangeCapability, Context, Effect, ErrorClass, Failure, Found, Idempotency, Measured,
+    Prepared, UndoClass, UndoPromise,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    health::Answer,
-    revision_file::{self, document, fingerprint},
     rollback,
-    switch::{self, End, Patience},
-    target::{CAPABILITY_TIMEOUT, Target, Targets},
-    timeline::Timeline,
+    rollout::{Gates, Strategy, problem},
+    target::{CAPABILITY_TIMEOUT, Targets, Way},
 };
 
 /// The capability.
 pub(crate) struct Release(pub(crate) Targets);
 
-/// What is to be released.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// What is to be released, and how.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inputs {
     /// One of the revisions declared for the target: `v2`.
     pub(crate) revision: String,
+    /// How a fleet moves; a service that follows a file does so at once.
+    #[serde(default)]
+    pub(crate) strategy: Strategy,
+    /// What each step of a fleet has to show.
+    #[serde(default)]
+    pub(crate) gates: Gates,
+    /// The version of the live schema, from `db.inspect`; needed where a revision declares its
+    /// range.
+    #[serde(default)]
+    pub(crate) schema_version: Option<i64>,
 }
 
 /// What was released.
@@ -36,28 +47,20 @@ pub(crate) struct Inputs {
 pub(crate) struct Outputs {
     /// Served now.
     pub(crate) revision: String,
-    /// Served before; the same when there was nothing to do.
-    pub(crate) previous: String,
-    /// SHA-256 of the revision file before.
+    /// Served before; the same when there was nothing to do, none for the first release of a fleet.
+    pub(crate) previous: Option<String>,
+    /// SHA-256 of the revision file, or of the proxy's table, before.
     pub(crate) fingerprint_before: String,
-    /// SHA-256 of the revision file now.
+    /// SHA-256 of it now.
     pub(crate) fingerprint: String,
 }
 
 /// What was there before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Before {
-    /// Served, and named in the file.
-    pub(crate) previous: String,
-    /// The file's text.
-    pub(crate) text: String,
-}
-
-impl Before {
-    /// The text that asks for `revision`; the old one if that already does.
-    fn text_for(&self, revision: &str) -> String {
-        if self.previous == revision { self.text.clone() } else { document(revision) }
-    }
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Before {
+    File(by_file::Before),
+    Fleet(by_fleet::Before),
 }
 
 impl ChangeCapability for Release {
@@ -75,7 +78,9 @@ impl ChangeCapability for Release {
             checks: &[
                 ("served_revision", "the service itself says that it serves the revision"),
                 ("healthy_probes_in_a_row", "it is well, several times in a row"),
-                ("failed_probes", "no probe failed while it switched"),
+                ("failed_probes", "of a file: no probe failed while it switched"),
+                ("failed_requests", "of a fleet: no customer was refused while it switched"),
+                ("error_percent", "of a fleet: how many answers of the revision were failures"),
             ],
             undo: Some(UndoPromise { verb: "rollback", class: UndoClass::Exact }),
             timeout: CAPABILITY_TIMEOUT,
@@ -86,13 +91,38 @@ impl ChangeCapability for Release {
     async fn prepare(&self, cx: &Context, inputs: &Inputs) -> Result<Prepared<Before>, Failure> {
         let target = self.0.of(cx)?;
         target.declared(&inputs.revision)?;
-        let before = look(target).await?;
-        let undo = rollback::undo(rollback::Inputs {
-            revision: before.previous.clone(),
-            text: Some(before.text.clone()),
+        if let Some(problem) = problem(&inputs.strategy, &inputs.gates) {
+            return Err(Failure::new(ErrorClass::InvalidInput, problem));
+        }
+        target.carries(&inputs.revision, inputs.schema_version)?;
+        let mut back = rollback::Inputs {
             replaces: Some(inputs.revision.clone()),
-        })?;
-        Ok(Prepared { before, undo: Some(undo) })
+            schema_version: inputs.schema_version,
+            ..rollback::Inputs::default()
+        };
+        let before = match &target.way {
+            Way::File(service) => {
+                if inputs.strategy != Strategy::BlueGreen {
+                    let text = "strategy: a service that follows a file switches at once";
+                    return Err(Failure::new(ErrorClass::Unsupported, text));
+                }
+                let before = by_file::look(target, service).await?;
+                back.revision = Some(before.previous.clone());
+                back.text = Some(before.text.clone());
+                Before::File(before)
+            }
+            Way::Fleet(fleet) => {
+                let before = by_fleet::look(target, fleet).await?;
+                back.revision.clone_from(&before.previous);
+                back.routes = Some(before.routes.clone());
+                Before::Fleet(before)
+            }
+        };
+        if let Some(previous) = &back.revision {
+            // Else there would be no way back.
+            target.carries(previous, inputs.schema_version)?;
+        }
+        Ok(Prepared { before, undo: Some(rollback::undo(back)?) })
     }
 
     async fn perform(
@@ -101,23 +131,15 @@ impl ChangeCapability for Release {
         inputs: &Inputs,
         before: &Before,
     ) -> Result<Measured<Outputs>, Failure> {
-        let target = self.0.of(cx)?;
-        let text = before.text_for(&inputs.revision);
-        let now = target.file.read().await?;
-        if now.as_ref() != Some(&text) {
-            unchanged(now.as_deref(), before)?;
-            target.file.replace(&text).await?;
-        }
-        match switch::settle(cx, target, &inputs.revision, Patience::None).await {
-            (End::Settled, timeline) => measured(cx, target, inputs, before, &timeline).await,
-            (End::Unsettled(reason), timeline) => {
-                let failure =
-                    Failure::new(ErrorClass::CheckFailed, reason).checks(checks(target, &timeline));
-                Err(take_back(cx, target, before, timeline, failure).await)
+        match (&self.0.of(cx)?.way, before) {
+            (Way::File(service), Before::File(before)) => {
+                by_file::perform(cx, service, inputs, before).await
             }
-            (End::Cancelled, timeline) => {
-                let failure = Failure::new(ErrorClass::Denied, "cancelled before it was done");
-                Err(take_back(cx, target, before, timeline, failure).await)
+            (Way::Fleet(fleet), Before::Fleet(before)) => {
+                by_fleet::perform(cx, fleet, inputs, before).await
+            }
+            (Way::File(_), Before::Fleet(_)) | (Way::Fleet(_), Before::File(_)) => {
+                Err(reconfigured())
             }
         }
     }
@@ -128,129 +150,29 @@ impl ChangeCapability for Release {
         inputs: &Inputs,
         before: &Before,
     ) -> Result<Found<Outputs>, Failure> {
-        let target = self.0.of(cx)?;
-        let now = target.file.read().await?;
-        if now != Some(before.text_for(&inputs.revision)) {
-            return Ok(if now.as_ref() == Some(&before.text) {
-                Found::NotBegun
-            } else {
-                Found::Partly
-            });
-        }
-        match switch::settle(cx, target, &inputs.revision, Patience::None).await {
-            (End::Settled, timeline) => {
-                measured(cx, target, inputs, before, &timeline).await.map(Found::Done)
+        match (&self.0.of(cx)?.way, before) {
+            (Way::File(service), Before::File(before)) => {
+                by_file::reconcile(cx, service, inputs, before).await
             }
-            (End::Unsettled(_) | End::Cancelled, _) => Ok(Found::Partly),
-        }
-    }
-}
-
-/// The service as it is, if a release can start from there.
-async fn look(target: &Target) -> Result<Before, Failure> {
-    let probe = target.prober.probe().await;
-    let url = target.prober.url();
-    let previous = match probe.answer {
-        Answer::Serving { revision } => revision,
-        Answer::Failed { reason } if probe.status.is_none() => {
-            return Err(Failure::new(ErrorClass::Unavailable, format!("{url}: {reason}")));
-        }
-        Answer::Refusing { reason, .. } | Answer::Failed { reason } => {
-            let text = format!("{url}: {reason}");
-            return Err(Failure::new(ErrorClass::PreconditionFailed, text)
-                .help("a release starts from a healthy service; deployment.rollback repairs"));
-        }
-    };
-    let text = target.file.read().await?.ok_or_else(|| target.file.missing(&previous))?;
-    let wanted = revision_file::revision(&text);
-    if wanted.as_ref() != Some(&previous) {
-        let wanted = wanted.as_deref().unwrap_or("nothing that can be read");
-        let text = format!("{url} serves {previous}, but its revision file asks for {wanted}");
-        return Err(Failure::new(ErrorClass::PreconditionFailed, text)
-            .help("check that revision_file is the file this service follows"));
-    }
-    target.declared(&previous).map_err(|failure| {
-        let text = format!("served now, and so needed for the way back: {}", failure.message);
-        Failure::new(ErrorClass::PreconditionFailed, text).help(failure.help)
-    })?;
-    Ok(Before { previous, text })
-}
-
-/// Refuses to write over what somebody else wrote in the meantime.
-fn unchanged(now: Option<&str>, before: &Before) -> Result<(), Failure> {
-    if now == Some(before.text.as_str()) {
-        return Ok(());
-    }
-    let found = now.and_then(revision_file::revision);
-    let found = found.as_deref().unwrap_or("no revision");
-    let text = format!("the revision file asked for {}, and now for {found}", before.previous);
-    Err(Failure::new(ErrorClass::PreconditionFailed, text)
-        .help("somebody else releases this service; plan again once they are done"))
-}
-
-async fn measured(
-    cx: &Context,
-    target: &Target,
-    inputs: &Inputs,
-    before: &Before,
-    timeline: &Timeline,
-) -> Result<Measured<Outputs>, Failure> {
-    let outputs = Outputs {
-        revision: inputs.revision.clone(),
-        previous: before.previous.clone(),
-        fingerprint_before: fingerprint(&before.text),
-        fingerprint: fingerprint(&before.text_for(&inputs.revision)),
-    };
-    // The effect is there: losing its evidence must not look as if nothing had been touched.
-    let kept = switch::keep(cx, std::slice::from_ref(timeline)).await.map_err(|mut failure| {
-        failure.aftermath = Aftermath::Partial;
-        failure
-    })?;
-    Ok(Measured::new(outputs, checks(target, timeline)).artefacts(vec![kept]))
-}
-
-fn checks(target: &Target, timeline: &Timeline) -> Vec<Check> {
-    let mut checks = timeline.checks(target.healthy_probes);
-    checks.push(
-        Check::equal("failed_probes", timeline.failed(), 0)
-            .note(format!("of {}", timeline.probes.len())),
-    );
-    checks
-}
-
-/// Puts the old text back, waits until the service follows it, and says so in the failure.
-async fn take_back(
-    cx: &Context,
-    target: &Target,
-    before: &Before,
-    forward: Timeline,
-    mut failure: Failure,
-) -> Failure {
-    let mut timelines = vec![forward];
-    let back = target.file.replace(&before.text).await;
-    failure.aftermath = match back {
-        Err(error) => {
-            failure.message = format!("{}; and taking it back: {error}", failure.message);
-            Aftermath::Partial
-        }
-        Ok(()) => {
-            let (end, timeline) =
-                switch::settle(cx, target, &before.previous, Patience::UntilTimeout).await;
-            timelines.push(timeline);
-            match end {
-                End::Settled => Aftermath::TakenBack,
-                End::Unsettled(_) | End::Cancelled => {
-                    let text = "the file is as it was, but the service did not come back to";
-                    failure.message = format!("{}; {text} {}", failure.message, before.previous);
-                    Aftermath::Partial
-                }
+            (Way::Fleet(fleet), Before::Fleet(before)) => {
+                by_fleet::reconcile(cx, fleet, inputs, before).await
+            }
+            (Way::File(_), Before::Fleet(_)) | (Way::Fleet(_), Before::File(_)) => {
+                Err(reconfigured())
             }
         }
-    };
-    failure.artefacts.extend(switch::keep(cx, &timelines).await.ok());
-    failure
+    }
 }
 
+/// What was begun one way cannot go on another.
+pub(crate) fn reconfigured() -> Failure {
+    let text = "the target was configured otherwise when this began";
+    Failure::new(ErrorClass::PreconditionFailed, text)
+        .help("bring the earlier configuration back until this has ended")
+}
+
+#[cfg(test)]
+pub(crate) mod fleet;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]

@@ -4,59 +4,68 @@
 //! whether or not the release it takes back ever happened; but what a third party released in the
 //! meantime is theirs, and stays.
 
+mod by_file;
+mod by_fleet;
+
+use deadelus_proxy::Routes;
 use deadelus_runtime::{
-    About, Aftermath, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found,
-    Idempotency, Measured, Prepared, Undo, UndoClass, UndoPromise,
+    About, ChangeCapability, Context, Effect, ErrorClass, Failure, Found, Idempotency, Measured,
+    Prepared, Undo, UndoClass, UndoPromise,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    revision_file::{self, REVISION_FILE_MAX_BYTES, document, fingerprint},
-    switch::{self, End, Patience},
-    target::{CAPABILITY_TIMEOUT, Target, Targets},
-    timeline::Timeline,
+    release::reconfigured,
+    target::{CAPABILITY_TIMEOUT, Targets, Way},
 };
 
 /// The capability.
 pub(crate) struct Rollback(pub(crate) Targets);
 
 /// What to go back to.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inputs {
-    /// One of the revisions declared for the target: `v1`.
-    pub(crate) revision: String,
+    /// One of the revisions declared for the target: `v1`. None only together with an empty table:
+    /// the way back from the first release of a fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) revision: Option<String>,
     /// The exact text of the revision file to bring back; a plain one where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<String>,
-    /// The revision that is taken back. Where it is given and the file asks for a third one,
-    /// nothing is touched.
+    /// The exact table of a fleet's proxy to bring back; where it is not given, the revision gets
+    /// everything and all others stay, with nothing to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub(crate) routes: Option<Routes>,
+    /// The revision that is taken back. Where it is given and a third one is served, nothing is
+    /// touched. Of a fleet, its processes are stopped unless the table names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaces: Option<String>,
-}
-
-impl Inputs {
-    fn text(&self) -> String {
-        self.text.clone().unwrap_or_else(|| document(&self.revision))
-    }
+    /// The version of the live schema, from `db.inspect`; needed where the revision declares its
+    /// range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) schema_version: Option<i64>,
 }
 
 /// What was gone back to.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Outputs {
-    /// Served now.
-    pub(crate) revision: String,
-    /// SHA-256 of the revision file now.
+    /// Served now; none where nothing is.
+    pub(crate) revision: Option<String>,
+    /// SHA-256 of the revision file, or of the proxy's table, now.
     pub(crate) fingerprint: String,
     /// Probes that found the service not well before it was.
     pub(crate) failed_probes: usize,
 }
 
-/// The file's text before; none when there was no file.
+/// What was there before the way back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Before {
-    text: Option<String>,
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Before {
+    File(by_file::Before),
+    Fleet(by_fleet::Before),
 }
 
 /// The way back that these inputs describe.
@@ -86,6 +95,7 @@ impl ChangeCapability for Rollback {
                 ("served_revision", "the service itself says that it serves the revision"),
                 ("healthy_probes_in_a_row", "it is well, several times in a row"),
                 ("file_fingerprint", "the revision file holds exactly the text to bring back"),
+                ("table_fingerprint", "of a fleet: everybody gets exactly what they got before"),
             ],
             undo: Some(UndoPromise { verb: "rollback", class: UndoClass::Exact }),
             timeout: CAPABILITY_TIMEOUT,
@@ -95,20 +105,19 @@ impl ChangeCapability for Rollback {
 
     async fn prepare(&self, cx: &Context, inputs: &Inputs) -> Result<Prepared<Before>, Failure> {
         let target = self.0.of(cx)?;
-        target.declared(&inputs.revision)?;
-        well_formed(inputs)?;
-        let text = target.file.read().await?;
-        ours(text.as_deref(), inputs)?;
-        // Back from here leads only to what this specialist could have released itself.
-        let current = text.as_deref().and_then(revision_file::revision);
-        let undo = current
-            .filter(|revision| target.declared(revision).is_ok())
-            .map(|revision| {
-                let replaces = Some(inputs.revision.clone());
-                undo(Inputs { revision, text: text.clone(), replaces })
-            })
-            .transpose()?;
-        Ok(Prepared { before: Before { text }, undo })
+        if let Some(revision) = &inputs.revision {
+            target.carries(revision, inputs.schema_version)?;
+        }
+        match &target.way {
+            Way::File(service) => {
+                let Prepared { before, undo } = by_file::prepare(target, service, inputs).await?;
+                Ok(Prepared { before: Before::File(before), undo })
+            }
+            Way::Fleet(fleet) => {
+                let Prepared { before, undo } = by_fleet::prepare(target, fleet, inputs).await?;
+                Ok(Prepared { before: Before::Fleet(before), undo })
+            }
+        }
     }
 
     async fn perform(
@@ -117,21 +126,9 @@ impl ChangeCapability for Rollback {
         inputs: &Inputs,
         _: &Before,
     ) -> Result<Measured<Outputs>, Failure> {
-        let target = self.0.of(cx)?;
-        let now = target.file.read().await?;
-        ours(now.as_deref(), inputs)?;
-        if now != Some(inputs.text()) {
-            target.file.replace(&inputs.text()).await?;
-        }
-        let (end, timeline) =
-            switch::settle(cx, target, &inputs.revision, Patience::UntilTimeout).await;
-        match end {
-            End::Unsettled(reason) if timeline.ends_unanswered() => {
-                Err(unanswered(cx, target, &reason, &timeline).await)
-            }
-            End::Settled | End::Unsettled(_) | End::Cancelled => {
-                measured(cx, target, inputs, &timeline).await
-            }
+        match &self.0.of(cx)?.way {
+            Way::File(service) => by_file::perform(cx, service, inputs).await,
+            Way::Fleet(fleet) => by_fleet::perform(cx, fleet, inputs).await,
         }
     }
 
@@ -141,86 +138,18 @@ impl ChangeCapability for Rollback {
         inputs: &Inputs,
         before: &Before,
     ) -> Result<Found<Outputs>, Failure> {
-        let target = self.0.of(cx)?;
-        let now = target.file.read().await?;
-        if now != Some(inputs.text()) {
-            return Ok(if now == before.text { Found::NotBegun } else { Found::Partly });
-        }
-        match switch::settle(cx, target, &inputs.revision, Patience::None).await {
-            (End::Settled, timeline) => {
-                measured(cx, target, inputs, &timeline).await.map(Found::Done)
+        match (&self.0.of(cx)?.way, before) {
+            (Way::File(service), Before::File(before)) => {
+                by_file::reconcile(cx, service, inputs, before).await
             }
-            (End::Unsettled(_) | End::Cancelled, _) => Ok(Found::Partly),
+            (Way::Fleet(fleet), Before::Fleet(before)) => {
+                by_fleet::reconcile(cx, fleet, inputs, before).await
+            }
+            (Way::File(_), Before::Fleet(_)) | (Way::Fleet(_), Before::File(_)) => {
+                Err(reconfigured())
+            }
         }
     }
-}
-
-/// Refuses a text that asks for something else than the revision, or that is too long to be one.
-fn well_formed(inputs: &Inputs) -> Result<(), Failure> {
-    let text = inputs.text();
-    if text.len() as u64 > REVISION_FILE_MAX_BYTES {
-        let text = format!("text: {} bytes, at most {REVISION_FILE_MAX_BYTES}", text.len());
-        return Err(Failure::new(ErrorClass::InvalidInput, text));
-    }
-    if revision_file::revision(&text).as_ref() == Some(&inputs.revision) {
-        return Ok(());
-    }
-    let text = format!("text does not ask for {}", inputs.revision);
-    Err(Failure::new(ErrorClass::InvalidInput, text).help(format!(
-        "leave it out, or give the whole file: {}",
-        document(&inputs.revision).trim_end()
-    )))
-}
-
-/// Refuses to write over a third party's release.
-fn ours(now: Option<&str>, inputs: &Inputs) -> Result<(), Failure> {
-    let (Some(replaces), Some(now)) = (&inputs.replaces, now) else { return Ok(()) };
-    if now == inputs.text() {
-        return Ok(());
-    }
-    match revision_file::revision(now) {
-        Some(found) if found != *replaces && found != inputs.revision => {
-            let text = format!("{replaces} is to be taken back, but the file asks for {found}");
-            Err(Failure::new(ErrorClass::PreconditionFailed, text).help(
-                "somebody else released meanwhile; to go back anyway, roll back without replaces",
-            ))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-async fn measured(
-    cx: &Context,
-    target: &Target,
-    inputs: &Inputs,
-    timeline: &Timeline,
-) -> Result<Measured<Outputs>, Failure> {
-    let kept = switch::keep(cx, std::slice::from_ref(timeline)).await.map_err(partial)?;
-    let now = target.file.read().await.map_err(partial)?;
-    let (now, wanted) = (fingerprint(&now.unwrap_or_default()), fingerprint(&inputs.text()));
-    let outputs = Outputs {
-        revision: inputs.revision.clone(),
-        fingerprint: now.clone(),
-        failed_probes: timeline.failed(),
-    };
-    let mut checks = timeline.checks(target.healthy_probes);
-    checks.push(Check::equal("file_fingerprint", now, wanted));
-    Ok(Measured::new(outputs, checks).artefacts(vec![kept]))
-}
-
-/// The file is right and nobody answers: worth another attempt, which finds the file as it is.
-async fn unanswered(cx: &Context, target: &Target, reason: &str, timeline: &Timeline) -> Failure {
-    let text = format!("the revision file is back, but {}: {reason}", target.prober.url());
-    let mut failure = partial(Failure::new(ErrorClass::Unavailable, text))
-        .help("start the service; it follows the file once it runs")
-        .checks(timeline.checks(target.healthy_probes));
-    failure.artefacts.extend(switch::keep(cx, std::slice::from_ref(timeline)).await.ok());
-    failure
-}
-
-fn partial(mut failure: Failure) -> Failure {
-    failure.aftermath = Aftermath::Partial;
-    failure
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use deadelus_runtime::{Artefact, Context, Failure};
 use tokio::time::Instant;
 
 use crate::{
-    target::Target,
+    health::Prober,
+    target::Watch,
     timeline::{Timeline, Verdict},
 };
 
@@ -32,27 +33,28 @@ pub(crate) enum End {
 /// Asks until the service settles on `to`.
 pub(crate) async fn settle(
     cx: &Context,
-    target: &Target,
+    prober: &Prober,
+    watch: &Watch,
     to: &str,
     patience: Patience,
 ) -> (End, Timeline) {
     let mut timeline = Timeline::new(to);
-    let give_up = Instant::now() + target.switch_timeout;
+    let give_up = Instant::now() + watch.switch_timeout;
     loop {
-        timeline.probes.push(target.prober.probe().await);
-        match (timeline.verdict(target.healthy_probes), patience) {
+        timeline.probes.push(prober.probe().await);
+        match (timeline.verdict(watch.healthy_probes), patience) {
             (Verdict::Settled, _) => return (End::Settled, timeline),
             (Verdict::Trouble(reason), Patience::None) => {
                 return (End::Unsettled(reason.to_owned()), timeline);
             }
             (Verdict::Trouble(_), Patience::UntilTimeout) | (Verdict::Open, _) => {}
         }
-        if Instant::now() + target.probe_interval >= give_up {
-            let ms = target.switch_timeout.as_millis();
+        if Instant::now() + watch.probe_interval >= give_up {
+            let ms = watch.switch_timeout.as_millis();
             return (End::Unsettled(format!("it did not settle within {ms} ms")), timeline);
         }
         tokio::select! {
-            () = tokio::time::sleep(target.probe_interval) => {}
+            () = tokio::time::sleep(watch.probe_interval) => {}
             () = cx.until_cancelled(), if patience == Patience::None => {
                 return (End::Cancelled, timeline);
             }

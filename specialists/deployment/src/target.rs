@@ -11,7 +11,11 @@ use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
 
-use crate::{health::Prober, revision_file::RevisionFile};
+use crate::{
+    fleet::{Fleet, Processes},
+    health::Prober,
+    revision_file::RevisionFile,
+};
 
 /// A switch and its taking back, each with a last probe, fit into [`CAPABILITY_TIMEOUT`].
 const SWITCH_TIMEOUT_MAX_MS: u64 = 50_000;
@@ -32,16 +36,21 @@ const HEALTHY_PROBES_MAX: u32 = 100;
 /// Characters of a revision's name; it stands in facts, checks and file names of people.
 const REVISION_NAME_MAX_CHARS: usize = 64;
 
-/// A service that is released by configuration.
+/// A service: one process that follows a file, or a fleet of processes behind a proxy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentTarget {
     /// The file the service follows: `{"revision":"v1"}`. Absolute. This process replaces it, so
-    /// it needs to write in its directory.
-    pub revision_file: PathBuf,
+    /// it needs to write in its directory. For a service that is released by configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision_file: Option<PathBuf>,
     /// Where the service itself, not a proxy before it, says how it is: `http://` only. Expected:
     /// `{"status":"ok","revision":"v1"}`, with an `error` when it cannot follow the file.
-    pub health_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_url: Option<String>,
+    /// Instead of these two: the processes that serve it, behind a proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Processes>,
     /// What may be released, by name.
     pub revisions: BTreeMap<String, Revision>,
     /// Healthy answers in a row that end a switch.
@@ -69,6 +78,21 @@ pub struct Revision {
     /// by one revision.
     #[serde(default)]
     pub fixes: BTreeSet<String>,
+    /// Versions of the database's schema that it can work with, the first and the last. Releasing
+    /// it, and going back to it, is refused outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_range: Option<[i64; 2]>,
+    /// Of a fleet: the program, absolute, and its arguments; `{address}` and `{port}` stand for
+    /// where it is to listen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Of a fleet: the environment of its processes, which have no other. No secrets here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Of a fleet: variables handed on from this specialist's own environment: the place for
+    /// secrets.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub environment_from: BTreeSet<String>,
 }
 
 fn default_healthy_probes() -> u32 {
@@ -87,6 +111,9 @@ fn default_switch_timeout_ms() -> u64 {
     20_000
 }
 
+/// Which setting, and what is wrong with it.
+pub(crate) type Problem = (&'static str, String);
+
 /// Why a target cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("targets.{target}.{setting}: {problem}")]
@@ -102,31 +129,77 @@ pub struct InvalidTarget {
 /// A checked target with the means to reach it.
 #[derive(Debug)]
 pub(crate) struct Target {
+    pub(crate) revisions: BTreeMap<String, Revision>,
+    pub(crate) way: Way,
+}
+
+/// How a service is released.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// It follows a file.
+    File(Box<ByFile>),
+    /// Its processes are started and stopped, and a proxy is told.
+    Fleet(Box<Fleet>),
+}
+
+/// A service that follows a file.
+#[derive(Debug)]
+pub(crate) struct ByFile {
     pub(crate) file: RevisionFile,
     pub(crate) prober: Prober,
-    pub(crate) revisions: BTreeMap<String, Revision>,
+    pub(crate) watch: Watch,
+}
+
+/// How long and how often a service is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
     pub(crate) healthy_probes: u32,
     pub(crate) probe_interval: Duration,
+    pub(crate) probe_timeout: Duration,
     pub(crate) switch_timeout: Duration,
 }
 
 impl Target {
-    fn check(config: DeploymentTarget) -> Result<Self, (&'static str, String)> {
-        if !config.revision_file.is_absolute() {
-            let problem = format!("{} is not absolute", config.revision_file.display());
-            return Err(("revision_file", problem));
-        }
-        let url = health_url(&config.health_url).map_err(|problem| ("health_url", problem))?;
+    fn check(config: DeploymentTarget) -> Result<Self, Problem> {
         check_revisions(&config.revisions).map_err(|problem| ("revisions", problem))?;
         check_times(&config)?;
-        Ok(Self {
-            file: RevisionFile::new(config.revision_file),
-            prober: Prober::new(url, Duration::from_millis(config.probe_timeout_ms)),
-            revisions: config.revisions,
+        let watch = Watch {
             healthy_probes: config.healthy_probes,
             probe_interval: Duration::from_millis(config.probe_interval_ms),
+            probe_timeout: Duration::from_millis(config.probe_timeout_ms),
             switch_timeout: Duration::from_millis(config.switch_timeout_ms),
-        })
+        };
+        let way = match (config.revision_file, config.health_url, config.processes) {
+            (Some(file), Some(url), None) => Way::File(Box::new(ByFile::check(file, &url, watch)?)),
+            (None, None, Some(processes)) => {
+                Way::Fleet(Box::new(Fleet::check(processes, &config.revisions, watch)?))
+            }
+            (file, ..) => {
+                let setting = if file.is_some() { "health_url" } else { "revision_file" };
+                let rule = "give revision_file and health_url, or else processes";
+                return Err((setting, rule.to_owned()));
+            }
+        };
+        Ok(Self { revisions: config.revisions, way })
+    }
+
+    /// Refuses a revision that cannot work with the schema as it is. `live` is its version, as
+    /// `db.inspect` measured it.
+    pub(crate) fn carries(&self, revision: &str, live: Option<i64>) -> Result<(), Failure> {
+        let range = self.revisions.get(revision).and_then(|r| r.schema_range);
+        let Some([first, last]) = range else { return Ok(()) };
+        let text = match live {
+            Some(live) if (first..=last).contains(&live) => return Ok(()),
+            Some(live) => format!(
+                "{revision} works with versions {first} to {last} of the schema; it is at {live}"
+            ),
+            None => format!(
+                "{revision} works with versions {first} to {last} of the schema; it was not \
+                 measured"
+            ),
+        };
+        Err(Failure::new(ErrorClass::PreconditionFailed, text)
+            .help("give schema_version, from db.inspect; migrate or revert the database first"))
     }
 
     /// Refuses a revision that nobody declared.
@@ -189,13 +262,27 @@ impl Targets {
     }
 }
 
-fn health_url(text: &str) -> Result<Uri, String> {
+impl ByFile {
+    fn check(file: PathBuf, url: &str, watch: Watch) -> Result<Self, Problem> {
+        if !file.is_absolute() {
+            return Err(("revision_file", format!("{} is not absolute", file.display())));
+        }
+        let url = http_url(url).map_err(|problem| ("health_url", problem))?;
+        Ok(Self {
+            file: RevisionFile::new(file),
+            prober: Prober::new(url, watch.probe_timeout),
+            watch,
+        })
+    }
+}
+
+/// An address that may be traced and logged, asked in the clear.
+pub(crate) fn http_url(text: &str) -> Result<Uri, String> {
     let url: Uri = text.parse().map_err(|e| format!("{text:?}: {e}"))?;
     let authority = url.authority().ok_or_else(|| format!("{text:?} has no host"))?;
     if url.scheme_str() != Some("http") {
         return Err(format!("{text:?}: the service itself is asked, over http://"));
     }
-    // The address is traced and logged.
     if authority.as_str().contains('@') {
         return Err("must not hold a user name or a password".to_owned());
     }
@@ -213,6 +300,11 @@ fn check_revisions(revisions: &BTreeMap<String, Revision>) -> Result<(), String>
             let rule = format!("1 to {REVISION_NAME_MAX_CHARS} of a-z A-Z 0-9 . _ -");
             return Err(format!("{name:?}: use {rule}"));
         }
+        if let Some([first, last]) = revision.schema_range
+            && first > last
+        {
+            return Err(format!("{name}: schema_range {first} to {last} is empty"));
+        }
         for fix in &revision.fixes {
             if let Some(other) = fixed_by.insert(fix, name) {
                 return Err(format!(
@@ -224,7 +316,7 @@ fn check_revisions(revisions: &BTreeMap<String, Revision>) -> Result<(), String>
     Ok(())
 }
 
-fn check_times(config: &DeploymentTarget) -> Result<(), (&'static str, String)> {
+fn check_times(config: &DeploymentTarget) -> Result<(), Problem> {
     let within = |setting, value: u64, min: u64, max: u64| {
         if (min..=max).contains(&value) {
             return Ok(());
@@ -270,11 +362,15 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_name() {
         type Spoil = fn(&mut Value);
-        let cases: [(&str, Spoil); 9] = [
+        let cases: [(&str, Spoil); 13] = [
             ("revision_file", |c| c["revision_file"] = json!("revision.json")),
             ("health_url", |c| c["health_url"] = json!("https://shop/healthz")),
             ("health_url", |c| c["health_url"] = json!("http://ops:secret@shop/healthz")),
             ("health_url", |c| c["health_url"] = json!("/healthz")),
+            ("health_url", |c| drop(c.as_object_mut().unwrap().remove("health_url"))),
+            ("revision_file", |c| drop(c.as_object_mut().unwrap().remove("revision_file"))),
+            ("health_url", |c| c["processes"] = fleet()),
+            ("revisions", |c| c["revisions"]["v1"]["schema_range"] = json!([7, 6])),
             ("revisions", |c| c["revisions"] = json!({})),
             ("revisions", |c| c["revisions"]["v 3"] = json!({})),
             ("revisions", |c| c["revisions"]["v3"] = json!({"fixes": ["n_plus_one"]})),
@@ -283,6 +379,26 @@ mod tests {
         ];
         for (setting, change) in cases {
             assert_eq!(target(change).unwrap_err().setting, setting);
+        }
+    }
+
+    fn fleet() -> Value {
+        json!({"folder": "/f", "url": "http://127.0.0.1/", "proxy": {"kind": "own", "control": "/c"}})
+    }
+
+    #[test]
+    fn a_revision_outside_its_range_of_schemas_is_refused() {
+        let targets = target(|c| c["revisions"]["v1"]["schema_range"] = json!([6, 7])).unwrap();
+        let target = targets.0.values().next().unwrap();
+        for (revision, live, refused) in [
+            ("v1", Some(6), false),
+            ("v1", Some(7), false),
+            ("v1", Some(8), true),
+            ("v1", None, true),
+            ("v2", None, false),
+        ] {
+            let failure = target.carries(revision, live).err();
+            assert_eq!(failure.is_some(), refused, "{revision} {live:?}");
         }
     }
 

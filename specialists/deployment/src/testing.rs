@@ -145,3 +145,17 @@ pub(crate) async fn until(fact: impl Fn() -> bool) {
     }
     panic!("what was waited for did not come about");
 }
+
+/// The same outside any runtime.
+///
+/// # Panics
+/// When it has not come about after many times the time it takes.
+pub(crate) fn until_now(fact: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if fact() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("what was waited for did not come about");
+}

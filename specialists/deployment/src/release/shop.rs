@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
-use deadelus_runtime::ErrorClass;
+use deadelus_runtime::Aftermath;
 use deadelus_shop::{Config, Database, Seed};
 use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};

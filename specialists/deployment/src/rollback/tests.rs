@@ -1,8 +1,15 @@
 use super::*;
-use crate::testing::{Service, TEXT_BEFORE};
+use deadelus_runtime::Aftermath;
+
+use crate::{
+    release::fleet::{release, serving_v1, with},
+    revision_file::{document, fingerprint},
+    rollout::Strategy,
+    testing::{Service, TEXT_BEFORE},
+};
 
 fn to(revision: &str) -> Inputs {
-    Inputs { revision: revision.to_owned(), text: None, replaces: None }
+    Inputs { revision: Some(revision.to_owned()), ..Inputs::default() }
 }
 
 #[tokio::test]
@@ -16,8 +23,8 @@ async fn a_broken_service_is_repaired_and_the_repair_can_be_taken_back() {
     assert_eq!((service.serving(), service.text()), ("v1".to_owned(), document("v1")));
 
     let undo: Inputs = serde_json::from_value(prepared.undo.unwrap().inputs).unwrap();
-    assert_eq!(undo.revision, "sick");
-    assert_eq!(undo.text(), "{ \"revision\": \"sick\" }");
+    assert_eq!(undo.revision.as_deref(), Some("sick"));
+    assert_eq!(undo.text.as_deref(), Some("{ \"revision\": \"sick\" }"));
 }
 
 #[tokio::test]
@@ -86,6 +93,8 @@ async fn inputs_that_contradict_themselves_are_refused() {
     let capability = Rollback(service.targets());
     for inputs in [
         to("v3"),
+        Inputs::default(),
+        Inputs { routes: Some(deadelus_proxy::Routes::default()), ..to("v1") },
         Inputs { text: Some(document("v2")), ..to("v1") },
         Inputs { text: Some("{}".to_owned()), ..to("v1") },
         Inputs { text: Some(document("v1") + &" ".repeat(5_000)), ..to("v1") },
@@ -94,4 +103,49 @@ async fn inputs_that_contradict_themselves_are_refused() {
         assert_eq!(failure.class, ErrorClass::InvalidInput, "{failure}");
     }
     assert_eq!(service.text(), TEXT_BEFORE);
+}
+
+/// Of a fleet: without a table of its own it goes back to the revision alone, from any state.
+#[tokio::test]
+async fn a_fleet_goes_back_also_from_a_broken_state_and_that_can_be_taken_back() {
+    let (bed, cx) = serving_v1(1).await;
+    release(&bed, &cx, &with(Strategy::BlueGreen, "v2")).await.unwrap();
+    bed.supervisor().kill("v2-0");
+    let capability = Rollback(bed.targets.clone());
+    let inputs = Inputs { schema_version: Some(7), ..to("v1") };
+    let prepared = capability.prepare(&cx, &inputs).await.unwrap();
+    let done = capability.perform(&cx, &inputs, &prepared.before).await.unwrap();
+    assert!(done.checks.iter().all(|c| c.pass), "{:?}", done.checks);
+    assert_eq!(bed.table().await, "v1-0=100 v2-0=0");
+    let found = capability.reconcile(&cx, &inputs, &prepared.before).await.unwrap();
+    assert!(matches!(found, Found::Partly), "{found:?}");
+
+    let undo: Inputs = serde_json::from_value(prepared.undo.unwrap().inputs).unwrap();
+    let prepared = capability.prepare(&cx, &undo).await.unwrap();
+    let done = capability.perform(&cx, &undo, &prepared.before).await.unwrap();
+    assert!(done.checks.iter().all(|c| c.pass), "{:?}", done.checks);
+    assert_eq!(bed.table().await, "v1-0=0 v2-0=100");
+    let found = capability.reconcile(&cx, &undo, &prepared.before).await.unwrap();
+    assert!(matches!(found, Found::Done(_)), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_contradicts_itself_or_the_schema_is_refused() {
+    let (bed, cx) = serving_v1(1).await;
+    let before = bed.routes().await;
+    let table = |text: &str| Some(crate::routing::table::routes(text));
+    let v1 = || Inputs { schema_version: Some(7), ..to("v1") };
+    for (inputs, class) in [
+        (Inputs { text: Some(document("v1")), ..v1() }, ErrorClass::InvalidInput),
+        (Inputs { routes: table("v2-0=100"), ..v1() }, ErrorClass::InvalidInput),
+        (Inputs { routes: table("v1-0=999"), ..v1() }, ErrorClass::InvalidInput),
+        (Inputs { routes: table("v1-0=1 evil-0=0"), ..v1() }, ErrorClass::InvalidInput),
+        (Inputs::default(), ErrorClass::InvalidInput),
+        (Inputs { schema_version: Some(8), ..to("v1") }, ErrorClass::PreconditionFailed),
+        (to("v1"), ErrorClass::PreconditionFailed),
+    ] {
+        let failure = Rollback(bed.targets.clone()).prepare(&cx, &inputs).await.unwrap_err();
+        assert_eq!(failure.class, class, "{failure}");
+    }
+    assert_eq!(bed.routes().await, before);
 }

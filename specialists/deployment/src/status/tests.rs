@@ -1,5 +1,8 @@
 use super::*;
-use crate::testing::{Service, TEXT_BEFORE};
+use crate::{
+    release::fleet::serving_v1,
+    testing::{Service, TEXT_BEFORE},
+};
 
 async fn status(service: &Service) -> Measured<Outputs> {
     let cx = Context::detached("shop");
@@ -35,4 +38,18 @@ async fn what_is_not_as_declared_fails_and_what_was_not_seen_too() {
     service.stop().await;
     let status = status(&service).await;
     assert_eq!((passed(&status), status.outputs.revision), (vec![false, false], None));
+}
+
+#[tokio::test]
+async fn a_fleet_shows_who_gets_what_and_who_is_away() {
+    let (bed, cx) = serving_v1(2).await;
+    let look = async || Status(bed.targets.clone()).perform(&cx, Inputs {}).await.unwrap();
+    let well = look().await;
+    assert_eq!(passed(&well), [true, true, true]);
+    assert_eq!((well.outputs.wanted.as_deref(), well.outputs.servers.len()), (Some("v1"), 2));
+    assert_eq!(well.outputs.servers[0].process, "running");
+    bed.supervisor().kill("v1-1");
+    let less = look().await;
+    assert_eq!(less.checks[2].note, "v1-1");
+    assert!(!less.checks[2].pass);
 }
