@@ -25,7 +25,7 @@ pub(crate) use raise::cancelled;
 use crate::{
     health::Prober,
     processes::{Instance, Launch, Supervisor},
-    routing::{Own, Proxy},
+    routing::{Haproxy, Own, Proxy},
     target::{Problem, Revision, Watch, http_url},
 };
 
@@ -73,6 +73,13 @@ pub enum ProxyConfig {
     Own {
         /// Its control socket.
         control: PathBuf,
+    },
+    /// HAProxy 2.6 or newer.
+    Haproxy {
+        /// Its `stats socket`, level admin.
+        socket: PathBuf,
+        /// A backend with a dynamic balance and without servers of its own.
+        backend: String,
     },
 }
 
@@ -129,6 +136,11 @@ impl Fleet {
         within("replicas", config.replicas as u64, 1, REPLICAS_MAX as u64)?;
         within("terminate_within_ms", config.terminate_within_ms, 0, TERMINATE_WITHIN_MAX_MS)?;
         within("log_max_bytes", config.log_max_bytes, LOG_MIN_BYTES, u64::MAX)?;
+        if let ProxyConfig::Haproxy { backend, .. } = &config.proxy
+            && !backend.chars().all(|c| c.is_ascii_alphanumeric() || "._-:".contains(c))
+        {
+            return Err(("processes", format!("backend: {backend:?} is no name of a backend")));
+        }
         let url = |path: &str| {
             url(&config.url, path).map_err(|problem| ("processes", format!("url: {problem}")))
         };
@@ -208,6 +220,7 @@ impl Program {
 fn proxy(config: ProxyConfig) -> Arc<dyn Proxy> {
     match config {
         ProxyConfig::Own { control } => Arc::new(Own::new(control)),
+        ProxyConfig::Haproxy { socket, backend } => Arc::new(Haproxy::new(socket, backend)),
     }
 }
 

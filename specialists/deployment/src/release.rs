@@ -174,6 +174,8 @@ pub(crate) fn reconfigured() -> Failure {
 #[cfg(test)]
 pub(crate) mod fleet;
 #[cfg(test)]
+mod haproxy;
+#[cfg(test)]
 mod shop;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,14 @@
 //! How a fleet moves from one revision to another, as a row of tables, and when to take the next
 //! step. Decides; tells no proxy.
 
-use deadelus_proxy::{Report, Routes, Server, ServerReport, WEIGHT_MAX};
+use deadelus_proxy::{Routes, Server, WEIGHT_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::routing::table::{FULL_WEIGHT, revision_of, sorted};
+use crate::routing::{
+    Report, ServerReport, Spent,
+    table::{FULL_WEIGHT, revision_of, sorted},
+};
 
 /// Steps of a canary; more than this is not watched by anybody.
 const CANARY_STEPS_MAX: usize = 8;
@@ -146,20 +149,33 @@ pub(crate) enum Verdict {
 
 /// Of the servers that `which` picks, between two reports.
 pub(crate) fn seen(from: &Report, to: &Report, which: impl Fn(&ServerReport) -> bool) -> Seen {
-    let mut sum = (0, 0, 0);
+    let mut sum = Seen::default();
+    let (mut timed, mut spent_ms) = (0, 0.0);
     for now in to.servers.iter().filter(|s| which(s)) {
         let then = from.servers.iter().find(|s| s.name == now.name);
-        let since = |of: fn(&ServerReport) -> u64| of(now).saturating_sub(then.map_or(0, of));
-        sum = (
-            sum.0 + since(|s| s.requests),
-            sum.1 + since(|s| s.errors),
-            sum.2 + since(|s| s.busy_us),
-        );
+        let requests = now.requests.saturating_sub(then.map_or(0, |s| s.requests));
+        sum.requests += requests;
+        sum.errors += now.errors.saturating_sub(then.map_or(0, |s| s.errors));
+        if let Some(ms) = spent_since(then.map(|s| s.spent), now.spent, requests) {
+            timed += requests;
+            spent_ms += ms;
+        }
     }
-    let (requests, errors, busy_us) = sum;
     #[expect(clippy::cast_precision_loss, reason = "an average for a gate")]
-    let mean_ms = (requests > 0).then(|| busy_us as f64 / requests as f64 / 1_000.0);
-    Seen { requests, errors, mean_ms }
+    let mean_ms = (timed > 0).then(|| spent_ms / timed as f64);
+    Seen { mean_ms, ..sum }
+}
+
+/// Milliseconds that all the requests took together.
+#[expect(clippy::cast_precision_loss, reason = "an average for a gate")]
+fn spent_since(then: Option<Spent>, now: Spent, requests: u64) -> Option<f64> {
+    match (now, then) {
+        (Spent::RecentMs(mean), _) => mean.map(|mean| mean * requests as f64),
+        (Spent::TotalUs(now), Some(Spent::TotalUs(then))) => {
+            Some(now.saturating_sub(then) as f64 / 1_000.0)
+        }
+        (Spent::TotalUs(now), Some(Spent::RecentMs(_)) | None) => Some(now as f64 / 1_000.0),
+    }
 }
 
 /// Percent of what was seen that failed; 0 of nothing.

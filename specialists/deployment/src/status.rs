@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use deadelus_proxy::ServerReport;
 use deadelus_runtime::{
     About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability,
 };
@@ -14,7 +13,7 @@ use crate::{
     health::Probe,
     processes::State,
     revision_file::{fingerprint, revision},
-    routing::table,
+    routing::{ServerReport, table},
     target::{ByFile, Targets, Way},
 };
 

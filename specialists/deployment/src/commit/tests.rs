@@ -45,7 +45,7 @@ async fn cut_off_after_the_table_it_still_stops_them() {
     let (bed, cx) = released().await;
     let capability = Commit(bed.targets.clone());
     let prepared = capability.prepare(&cx, &keep("v2")).await.unwrap();
-    bed.control.replace(&without_idle(&bed.routes().await)).await.unwrap();
+    bed.proxy().replace(&without_idle(&bed.routes().await)).await.unwrap();
     let found = capability.reconcile(&cx, &keep("v2"), &prepared.before).await.unwrap();
     assert!(matches!(found, Found::NotBegun), "{found:?}");
     capability.perform(&cx, &keep("v2"), &prepared.before).await.unwrap();
@@ -64,7 +64,7 @@ async fn what_is_not_served_cannot_be_kept() {
     }
     let mut both = bed.routes().await;
     both.servers.iter_mut().for_each(|s| s.weight = 50);
-    bed.control.replace(&both).await.unwrap();
+    bed.proxy().replace(&both).await.unwrap();
     let failure = steady_table_of(&bed, &cx).await.unwrap_err();
     assert_eq!(failure.class, ErrorClass::PreconditionFailed, "{failure}");
     assert_eq!((bed.processes(), both.servers.len()), (before.1, before.0.servers.len()));

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use deadelus_proxy::{Report, Routes};
+use deadelus_proxy::Routes;
 use deadelus_runtime::{ErrorClass, Failure};
 use tokio::time::Instant;
 
 use super::Fleet;
 use crate::{
+    routing::Report,
     routing::table::{draining_into, of_revision, revision_of, sorted},
     timeline::Timeline,
 };

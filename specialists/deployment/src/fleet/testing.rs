@@ -1,7 +1,9 @@
 //! A proxy, processes and customers on ports and in a folder of their own, for the tests.
 
 use std::{
-    path::PathBuf,
+    ffi::OsStr,
+    net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,16 +11,20 @@ use std::{
     time::Duration,
 };
 
-use deadelus_proxy::{
-    Report, Router, Routes,
-    control::{self, Control},
-};
-use deadelus_tests::programs::program;
+use deadelus_proxy::{Router, Routes, control};
+use deadelus_runtime::Context;
+use deadelus_tests::{process::Process, programs::program};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::{health::Prober, processes::Supervisor, target::Targets};
+use crate::{
+    health::Prober,
+    processes::Supervisor,
+    routing::{Proxy, table::sorted},
+    target::{Targets, Way},
+    testing::until,
+};
 
 /// What the tests can release: each is the same program, unwell in its own way.
 const WAYS: [(&str, &[&str]); 7] = [
@@ -37,9 +43,10 @@ const CUSTOMER_EVERY: Duration = Duration::from_millis(3);
 /// The whole bed; processes that a test leaves are killed with it.
 pub(crate) struct Bed {
     pub(crate) folder: TempDir,
-    pub(crate) control: Control,
     pub(crate) targets: Targets,
-    address: std::net::SocketAddr,
+    url: String,
+    proxy: Value,
+    _haproxy: Option<Process>,
 }
 
 impl Bed {
@@ -49,32 +56,65 @@ impl Bed {
         let router = Arc::new(Router::open(Some(folder.path().join("routes"))).unwrap());
         tokio::spawn(control::serve(control::bind(&socket).unwrap(), router.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(deadelus_proxy::serve(listener, router, std::future::pending()));
         let proxy = json!({"kind": "own", "control": socket});
-        let targets = configured(&folder, &format!("http://{address}"), &proxy, replicas, 30_000);
-        Self { control: Control::new(socket), folder, targets, address }
+        let targets = configured(&folder, &url, &proxy, replicas, 30_000);
+        Self { folder, targets, url, proxy, _haproxy: None }
+    }
+
+    /// With HAProxy; none where it is not installed.
+    pub(crate) async fn with_haproxy() -> Option<Self> {
+        Self::with_haproxy_backend("shop").await
+    }
+
+    pub(crate) async fn with_haproxy_backend(backend: &str) -> Option<Self> {
+        let program = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/bin/haproxy"]
+            .map(Path::new)
+            .into_iter()
+            .find(|path| path.exists())?;
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = port.local_addr().unwrap();
+        drop(port);
+        let (socket, config) = (folder.path().join("socket"), folder.path().join("haproxy.cfg"));
+        std::fs::write(&config, haproxy_config(&socket, address)).unwrap();
+        let arguments = [OsStr::new("-db"), OsStr::new("-f"), config.as_os_str()];
+        let haproxy = Process::start(program, &arguments, &folder.path().join("haproxy.log"));
+        until(|| std::os::unix::net::UnixStream::connect(&socket).is_ok()).await;
+        let proxy = json!({"kind": "haproxy", "socket": socket, "backend": backend});
+        let url = format!("http://{address}");
+        let targets = configured(&folder, &url, &proxy, 1, 30_000);
+        Some(Self { folder, targets, url, proxy, _haproxy: Some(haproxy) })
     }
 
     /// The same target, less patient.
     pub(crate) fn hasty(&self) -> Targets {
-        let proxy = json!({"kind": "own", "control": self.folder.path().join("control")});
-        configured(&self.folder, &format!("http://{}", self.address), &proxy, 1, 1_000)
+        configured(&self.folder, &self.url, &self.proxy, 1, 1_000)
     }
 
-    pub(crate) async fn report(&self) -> Report {
-        self.control.report().await.unwrap()
+    pub(crate) fn proxy(&self) -> Arc<dyn Proxy> {
+        match &self.targets.of(&Context::detached("shop")).unwrap().way {
+            Way::Fleet(fleet) => fleet.proxy.clone(),
+            Way::File(_) => panic!("a fleet"),
+        }
+    }
+
+    /// Nobody can tell the proxy anything any more.
+    pub(crate) fn lose_proxy(&self) {
+        std::fs::remove_file(self.folder.path().join("control")).unwrap();
+    }
+
+    /// In the one order that tables are compared in.
+    pub(crate) async fn routes(&self) -> Routes {
+        sorted(self.proxy().report().await.unwrap().routes())
     }
 
     /// `v1-0=0 v2-0=100`
     pub(crate) async fn table(&self) -> String {
-        let servers = self.report().await.servers;
+        let servers = self.routes().await.servers;
         let words = servers.iter().map(|s| format!("{}={}", s.name, s.weight));
         words.collect::<Vec<_>>().join(" ")
-    }
-
-    pub(crate) async fn routes(&self) -> Routes {
-        self.report().await.routes()
     }
 
     /// Names of the processes there are notes of.
@@ -93,7 +133,7 @@ impl Bed {
 
     /// Customers begin to come, through the proxy.
     pub(crate) fn customers(&self) -> Customers {
-        Customers::come(&format!("http://{}/", self.address))
+        Customers::come(&format!("{}/", self.url))
     }
 }
 
@@ -106,8 +146,19 @@ impl Drop for Bed {
     }
 }
 
+fn haproxy_config(socket: &Path, address: SocketAddr) -> String {
+    format!(
+        "global\n    stats socket {} mode 600 level admin\n\
+         defaults\n    mode http\n    timeout connect 1s\n    timeout client 30s\n    \
+         timeout server 30s\n    retries 2\n    option redispatch\n\
+         frontend customers\n    bind {address}\n    default_backend shop\n\
+         backend shop\n    balance roundrobin\n",
+        socket.display()
+    )
+}
+
 /// A target with the given proxy before it.
-pub(crate) fn configured(
+fn configured(
     folder: &TempDir,
     url: &str,
     proxy: &Value,

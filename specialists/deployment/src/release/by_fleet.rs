@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use deadelus_proxy::{Report, Routes, Server};
+use deadelus_proxy::{Routes, Server};
 use deadelus_runtime::{Aftermath, Artefact, Check, Context, ErrorClass, Failure, Found, Measured};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use super::{Inputs, Outputs};
 use crate::{
     fleet::Fleet,
     rollout::{self, Seen, Verdict, error_percent, judge, rest, seen},
+    routing::Report,
     routing::table::{fingerprint, of_revision, revision_of, serving, sorted},
     switch::{self, End, Patience},
     target::Target,

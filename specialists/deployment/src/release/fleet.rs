@@ -13,7 +13,7 @@ pub(crate) fn with(strategy: Strategy, revision: &str) -> Inputs {
     Inputs { strategy, schema_version: Some(7), ..to(revision) }
 }
 
-fn canary() -> Strategy {
+pub(crate) fn canary() -> Strategy {
     Strategy::Canary { percents: vec![10, 50] }
 }
 
@@ -148,7 +148,13 @@ async fn killed_at_any_step_it_is_carried_to_its_end_and_nobody_is_refused() {
 }
 
 /// Begins, and is gone without a farewell once the table looks like this and v2 runs.
-async fn kill_at(bed: &Bed, cx: &Context, inputs: &Inputs, before: &Before, table: &str) {
+pub(crate) async fn kill_at(
+    bed: &Bed,
+    cx: &Context,
+    inputs: &Inputs,
+    before: &Before,
+    table: &str,
+) {
     let (killed, inputs) = (Release(bed.targets.clone()), inputs.clone());
     let (theirs, before) = (cx.clone(), before.clone());
     let work =
@@ -233,7 +239,7 @@ async fn what_somebody_else_released_meanwhile_is_theirs() {
 #[tokio::test]
 async fn without_its_proxy_it_can_be_tried_again() {
     let (bed, cx) = serving_v1(1).await;
-    std::fs::remove_file(bed.folder.path().join("control")).unwrap();
+    bed.lose_proxy();
     let failure = Release(bed.targets.clone()).prepare(&cx, &to("sick")).await.unwrap_err();
     assert_eq!(failure.class, ErrorClass::Unavailable, "{failure}");
     until(|| bed.processes() == ["v1-0"]).await;

@@ -73,7 +73,7 @@ fn after(old: (u64, u64, u64), new: (u64, u64, u64)) -> Report {
         in_flight: 0,
         requests: 1_000 + requests,
         errors,
-        busy_us: requests * ms * 1_000,
+        spent: Spent::TotalUs(requests * ms * 1_000),
     };
     Report { servers: vec![server("v1-0", 1, old), server("v2-0", 2, new)] }
 }

@@ -3,15 +3,19 @@
 //! A proxy is told which servers there are and how much each gets; it is asked what is in force and
 //! what it saw. When to tell it what is decided elsewhere.
 
+mod haproxy;
 mod own;
+mod report;
 pub(crate) mod table;
 
 use std::{fmt, future::Future, pin::Pin};
 
-use deadelus_proxy::{Report, Routes};
+use deadelus_proxy::Routes;
 use deadelus_runtime::Failure;
 
+pub(crate) use haproxy::Haproxy;
 pub(crate) use own::Own;
+pub(crate) use report::{Report, ServerReport, Spent};
 
 /// What a proxy answers; `unavailable` when it is not there.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;

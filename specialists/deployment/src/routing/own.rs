@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use deadelus_proxy::{
-    Report, Routes,
+    self as proxy, Routes,
     control::{Control, ControlError},
 };
 use deadelus_runtime::{ErrorClass, Failure};
 
-use super::{Answer, Proxy};
+use super::{Answer, Proxy, Report, ServerReport, Spent};
 
 /// Our own proxy, at its control socket.
 #[derive(Debug)]
@@ -22,11 +22,26 @@ impl Own {
 
 impl Proxy for Own {
     fn report(&self) -> Answer<'_, Report> {
-        Box::pin(async { self.0.report().await.map_err(failure) })
+        Box::pin(async { self.0.report().await.map(Report::from).map_err(failure) })
     }
 
     fn replace<'a>(&'a self, routes: &'a Routes) -> Answer<'a, ()> {
         Box::pin(async { self.0.replace(routes).await.map(drop).map_err(failure) })
+    }
+}
+
+impl From<proxy::Report> for Report {
+    fn from(report: proxy::Report) -> Self {
+        let server = |s: proxy::ServerReport| ServerReport {
+            name: s.name,
+            address: s.address,
+            weight: s.weight,
+            in_flight: s.in_flight,
+            requests: s.requests,
+            errors: s.errors,
+            spent: Spent::TotalUs(s.busy_us),
+        };
+        Self { servers: report.servers.into_iter().map(server).collect() }
     }
 }
 
