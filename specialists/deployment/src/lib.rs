@@ -10,6 +10,7 @@
 //! | `release.rs`, `rollback.rs` | the change and its way back, by file and by fleet |
 //! | `commit.rs` | the end of the way back: what was kept warm is stopped |
 //! | `status.rs`, `smoke.rs` | the capabilities that only look |
+//! | `descriptor.rs`, `render.rs`, `validate.rs` | manifests written, and read strictly |
 //! | `target.rs`, `fleet.rs` | what an operator configures, checked once |
 //! | `fleet/` | bringing processes up, and bringing a table back |
 //! | `processes/` | one process: its holder, its note, found again, stopped |
@@ -21,10 +22,13 @@
 //! | `switch.rs` | asking until the judgement stands |
 
 mod commit;
+mod descriptor;
 mod fleet;
 mod health;
+mod manifest;
 mod processes;
 mod release;
+mod render;
 mod revision_file;
 mod rollback;
 mod rollout;
@@ -34,6 +38,7 @@ mod status;
 mod switch;
 mod target;
 mod timeline;
+mod validate;
 mod witness;
 
 #[cfg(test)]
@@ -47,8 +52,8 @@ pub use fleet::{Processes, ProxyConfig};
 pub use target::{DeploymentTarget, InvalidTarget, Revision};
 
 use crate::{
-    commit::Commit, processes::holder, release::Release, rollback::Rollback, smoke::Smoke,
-    status::Status, target::Targets,
+    commit::Commit, processes::holder, release::Release, render::Render, rollback::Rollback,
+    smoke::Smoke, status::Status, target::Targets, validate::Validate,
 };
 
 /// Becomes the holder of a process when the command line says so: `hold` and what follows it. A
@@ -67,8 +72,10 @@ pub fn specialist(
     let targets = Targets::check(targets)?;
     let specialist = Specialist::new("deployment", env!("CARGO_PKG_VERSION"))
         .change(Commit(targets.clone()))
+        .read(Render)
         .read(Smoke(targets.clone()))
         .read(Status(targets.clone()))
+        .read(Validate)
         .change(Release(targets.clone()))
         .change(Rollback(targets.clone()));
     Ok(targets.cards().into_iter().fold(specialist, Specialist::target))
