@@ -15,6 +15,7 @@ pub mod meters;
 pub mod names;
 pub mod objects;
 pub mod pipeline;
+pub mod pull;
 pub mod streams;
 pub mod telemetry;
 pub mod trace;

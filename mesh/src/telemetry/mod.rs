@@ -3,7 +3,8 @@
 //! Logs go to stderr: for people on a terminal, JSON otherwise, each line with its trace id.
 //! Spans and metrics go to an OTLP collector when one is configured. A collector that is away
 //! costs spans, never work. Without a collector trace ids are still made and passed on, because
-//! the log of a workflow holds them.
+//! the log of a workflow holds them; they are marked as not sampled, and whoever continues such a
+//! trace records nothing either. Give a collector to all processes or to none.
 
 mod counted;
 mod lines;
@@ -149,11 +150,13 @@ fn tracer(
     if !(0.0..=1.0).contains(&config.sample_ratio) {
         return Err(TelemetryError::Ratio(config.sample_ratio));
     }
+    let builder = SdkTracerProvider::builder().with_resource(resource);
+    let Some(endpoint) = &config.otlp_endpoint else {
+        // Nobody would see its spans: ids are made and passed on, nothing is recorded.
+        return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
+    };
     let sampler = Sampler::TraceIdRatioBased(config.sample_ratio);
-    let builder = SdkTracerProvider::builder()
-        .with_resource(resource)
-        .with_sampler(Sampler::ParentBased(Box::new(sampler)));
-    let Some(endpoint) = &config.otlp_endpoint else { return Ok(builder.build()) };
+    let builder = builder.with_sampler(Sampler::ParentBased(Box::new(sampler)));
     let exporter = SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)

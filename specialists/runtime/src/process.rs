@@ -7,6 +7,7 @@ use clap::Parser;
 use deadelus_mesh::{
     config::{self, Layers},
     life::Shutdown,
+    pull::Pull,
     streams, telemetry,
 };
 use deadelus_proto::{TargetName, limits::TASK_ACK_PENDING_MAX};
@@ -90,6 +91,7 @@ async fn live<T>(specialist: Specialist, config: &Config<T>, instance: &str) -> 
     let mesh = deadelus_mesh::connect(&config.nats, instance).await?;
     streams::ensure(&mesh, config.nats.replicas).await?;
     let consumer = streams::task_consumer(&mesh, specialist.name(), TASK_ACK_PENDING_MAX).await?;
+    let pull = Pull::open(mesh.clone(), &consumer).await?;
     let card = specialist.card();
     let service = announce::announce(&mesh, &card, instance).await?;
     let hand = Hand::default();
@@ -107,7 +109,7 @@ async fn live<T>(specialist: Specialist, config: &Config<T>, instance: &str) -> 
         hand,
     });
     tracing::info!(instance, capabilities = card.capabilities.len(), "ready");
-    worker.run(consumer, &config.worker, shutdown).await;
+    worker.run(pull, &config.worker, shutdown).await;
     beat.abort();
     if let Err(error) = service.stop().await {
         tracing::debug!(%error, "the service was not deregistered");

@@ -1,22 +1,23 @@
 //! The pull loop: never more in hand than there are free places, nothing new once draining.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
-use async_nats::jetstream::{Message, consumer::PullConsumer};
-use deadelus_mesh::{dead, life::Shutdown};
+use async_nats::jetstream::{AckKind, Message};
+use deadelus_mesh::{
+    dead,
+    life::Shutdown,
+    pull::{Pull, Pulled},
+};
 use deadelus_proto::Subject;
-use futures_util::StreamExt as _;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{Specialist, config::WorkerConfig, hand::Hand, ledger::Ledger, report::Reporter};
 
-/// An open pull request is renewed this often; a lost one costs no more than this.
-const PULL_EXPIRES: Duration = Duration::from_secs(5);
-/// A task costs a busy worker at most this much latency, and an idle one none.
+/// A busy worker with few free places waits this long for more of them before it asks: a request for
+/// each costs the server more than the tasks do. An idle worker never waits.
 const GATHER_FOR: Duration = Duration::from_millis(2);
 /// After a pull failed, while the server is away.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
@@ -34,58 +35,60 @@ impl Worker {
     /// Pulls and works until told to stop; then finishes what is in hand, within the drain time.
     pub(crate) async fn run(
         self: Arc<Self>,
-        consumer: PullConsumer,
+        mut pull: Pull,
         config: &WorkerConfig,
         shutdown: Shutdown,
     ) {
-        let places = Arc::new(Semaphore::new(config.concurrency.max(1)));
-        let mut tasks = JoinSet::new();
+        let mut in_hand = JoinSet::new();
         tokio::select! {
-            never = self.pull(&consumer, config, &places, &mut tasks) => match never {},
+            never = self.work(&mut pull, config.concurrency.max(1), &mut in_hand) => match never {},
             () = shutdown.requested() => {}
         }
-        tracing::info!(in_hand = tasks.len(), "draining: finishing what is in hand");
-        let finished = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(config.drain(), finished).await.is_err() {
-            tracing::warn!("the drain time is over; what is left will be delivered to another");
+        tracing::info!(in_hand = in_hand.len(), "draining: finishing what is in hand");
+        let finished = tokio::time::timeout(config.drain(), async {
+            while in_hand.join_next().await.is_some() {}
+        });
+        tokio::select! {
+            finished = finished => if finished.is_err() {
+                tracing::warn!("the drain time is over; what is left will be delivered to another");
+            },
+            never = hand_back(&mut pull) => match never {},
         }
     }
 
-    async fn pull(
+    async fn work(
         self: &Arc<Self>,
-        consumer: &PullConsumer,
-        config: &WorkerConfig,
-        places: &Arc<Semaphore>,
-        tasks: &mut JoinSet<()>,
-    ) -> std::convert::Infallible {
+        pull: &mut Pull,
+        places: usize,
+        in_hand: &mut JoinSet<()>,
+    ) -> Infallible {
+        // Few free places are gathered for a moment, from the first one on.
+        let mut gathered_at = Instant::now();
         loop {
-            let mut free = free_places(places, config.concurrency / 2).await;
-            while tasks.try_join_next().is_some() {}
-            let batch =
-                consumer.batch().max_messages(free.len()).expires(PULL_EXPIRES).messages().await;
-            let mut batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot pull; trying again");
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                    continue;
-                }
-            };
-            while let Some(message) = batch.next().await {
-                match (message, free.pop()) {
-                    (Ok(message), Some(place)) => {
-                        let worker = Arc::clone(self);
-                        tasks.spawn(async move {
-                            Box::pin(worker.handle(message)).await;
-                            drop(place);
-                        });
+            let coming = pull.coming();
+            let free = places.saturating_sub(in_hand.len() + coming);
+            let gathering = coming == 0 && !in_hand.is_empty() && Instant::now() < gathered_at;
+            if free > places / 2 || (free > 0 && coming == 0 && !gathering) {
+                pull.ask(free).await;
+            }
+            let look_again = if gathering { gathered_at } else { pull.lapses_at() };
+            tokio::select! {
+                pulled = pull.next() => match pulled {
+                    Pulled::Message(message) => {
+                        in_hand.spawn(Arc::clone(self).handle(*message));
                     }
-                    (Ok(message), None) => tracing::error!(subject = %message.subject, "unasked"),
-                    (Err(error), _) => {
-                        tracing::debug!(%error, "the pull ended");
-                        break;
+                    Pulled::Over => {}
+                    Pulled::Nobody => {
+                        tracing::warn!("cannot pull; trying again");
+                        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                    }
+                },
+                Some(_) = in_hand.join_next() => {
+                    if free == 0 {
+                        gathered_at = Instant::now() + GATHER_FOR;
                     }
                 }
+                () = tokio::time::sleep_until(look_again), if gathering || coming > 0 => {}
             }
         }
     }
@@ -103,19 +106,13 @@ impl Worker {
     }
 }
 
-/// At least one place. A busy worker waits a moment for more of them to become free, because a pull
-/// for each costs the server more than the tasks do.
-async fn free_places(places: &Arc<Semaphore>, worth_a_pull: usize) -> Vec<OwnedSemaphorePermit> {
-    let mut free = vec![];
-    // The semaphore is never closed.
-    if let Ok(first) = Arc::clone(places).acquire_owned().await {
-        free.push(first);
+/// What was asked for and comes too late is another's, at once.
+async fn hand_back(pull: &mut Pull) -> Infallible {
+    loop {
+        if let Pulled::Message(message) = pull.next().await
+            && let Err(error) = message.ack_with(AckKind::Nak(None)).await
+        {
+            tracing::debug!(%error, "not handed back; it comes again by itself");
+        }
     }
-    if places.available_permits() + 1 < worth_a_pull {
-        tokio::time::sleep(GATHER_FOR).await;
-    }
-    while let Ok(another) = Arc::clone(places).try_acquire_owned() {
-        free.push(another);
-    }
-    free
 }
