@@ -166,6 +166,18 @@ impl Inbox {
                 by: resolve.by,
                 reason: resolve.reason,
             },
+            Said::Pause(pause) => Input::Pause { by: pause.by, reason: pause.reason },
+            Said::Resume(resume) => Input::Resume { by: resume.by, reason: resume.reason },
+            Said::RetryTask(retry) => Input::RetryTask {
+                task: retry.task_id.parse().map_err(|e| problem(&e))?,
+                by: retry.by,
+                reason: retry.reason,
+            },
+            Said::SkipTask(skip) => Input::SkipTask {
+                task: skip.task_id.parse().map_err(|e| problem(&e))?,
+                by: skip.by,
+                reason: skip.reason,
+            },
         };
         Ok((inbound.id, input))
     }

@@ -89,6 +89,7 @@ pub(crate) async fn open_workflows(mesh: &Mesh) -> Result<Vec<WorkflowId>, MeshE
 fn status(workflow: &Workflow) -> &'static str {
     match workflow.status() {
         Status::Approval => "waiting",
+        Status::Paused => "paused",
         Status::Running if workflow.open_gates().next().is_some() => "waiting",
         Status::Running => "running",
         Status::TakingBack => "undoing",
@@ -103,6 +104,9 @@ fn status(workflow: &Workflow) -> &'static str {
 fn reason(workflow: &Workflow) -> String {
     if let Some((_, reason)) = workflow.ended() {
         return reason.to_owned();
+    }
+    if let Some(pause) = workflow.pause() {
+        return pause.reason.clone();
     }
     match workflow.open_gates().next() {
         Some((gate, state)) => format!("gate {gate}: {}", state.reason),

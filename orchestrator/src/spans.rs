@@ -98,6 +98,10 @@ fn kind(input: &Input) -> &'static str {
         Input::Undo { .. } => "undo",
         Input::RetryStuck { .. } => "retry",
         Input::ResolveStuck { .. } => "resolve",
+        Input::Pause { .. } => "pause",
+        Input::Resume { .. } => "resume",
+        Input::RetryTask { .. } => "retry_task",
+        Input::SkipTask { .. } => "skip_task",
         Input::Tick => "tick",
     }
 }

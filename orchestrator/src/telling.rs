@@ -50,6 +50,10 @@ fn settled(event: &Event) -> Option<(&TaskId, &'static str)> {
         | Event::TaskRequested { .. }
         | Event::UndoRecorded { .. }
         | Event::RetryScheduled { .. }
+        | Event::TaskHeld { .. }
+        | Event::TaskRetried { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
         | Event::ScopeClosing { .. }
         | Event::ScopeClosed { .. }
         | Event::TakeBackOrdered { .. }

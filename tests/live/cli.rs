@@ -1,6 +1,6 @@
 //! The same through the command line, as a script uses it: exit codes and JSON.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io::Write, path::PathBuf, process::Stdio};
 
 use deadelus_tests::{fleet::Fleet, process::command, programs::program};
 use serde_json::Value;
@@ -78,21 +78,32 @@ async fn what_goes_wrong_has_a_code_and_says_what_to_do() {
 }
 
 /// Somebody's shell.
-struct Script {
-    home: PathBuf,
-    url: String,
+pub(crate) struct Script {
+    pub(crate) home: PathBuf,
+    pub(crate) url: String,
 }
 
 impl Script {
     /// The exit code, and what was printed on either output.
-    fn run(&self, words: &[&str]) -> (i32, String) {
-        let output = command(&program("deadelus"))
+    pub(crate) fn run(&self, words: &[&str]) -> (i32, String) {
+        self.run_with(words, "")
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn run_with(&self, words: &[&str], input: &str) -> (i32, String) {
+        let mut child = command(&program("deadelus"))
             .arg("--home")
             .arg(&self.home)
             .args(["--nats-url", &self.url])
             .args(words)
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        // A program that reads nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
     }

@@ -19,3 +19,4 @@ mod shop;
 mod story;
 mod trace;
 mod undo;
+mod verbs;

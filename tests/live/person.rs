@@ -145,6 +145,25 @@ impl Person {
         }
     }
 
+    /// Waits until the list shows so many workflows in this state.
+    pub(crate) async fn until_listed(&self, state: &str, wanted: usize) {
+        let bucket = streams::bucket(&self.mesh, streams::WORKFLOWS).await.unwrap();
+        let begun = Instant::now();
+        loop {
+            let mut keys = bucket.keys().await.unwrap();
+            let mut found = 0;
+            while let Some(key) = keys.next().await {
+                let bytes = bucket.get(key.unwrap()).await.unwrap().unwrap();
+                found += usize::from(pb::WorkflowSummary::decode(bytes).unwrap().status == state);
+            }
+            if found == wanted {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{found} instead of {wanted} are {state}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     pub(crate) async fn cards(&self) -> Vec<SpecialistCard> {
         let bucket = streams::bucket(&self.mesh, streams::CARDS).await.unwrap();
         let mut cards = BTreeMap::new();

@@ -50,32 +50,14 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Plan, ask for approval, carry it out, and report
     Run(Run),
-    /// Follow a workflow until it ends; Ctrl-C leaves it running
-    Watch(One),
-    /// Show where every task of a workflow stands
-    Show(One),
     /// List workflows
     List(List),
-    /// Say what a workflow waits for
-    Why(One),
-    /// Draw what happened when, as a waterfall
-    Trace(One),
-    /// Report what was asked, found, changed, taken back, and how to undo it
-    Report(ReportArgs),
     /// Write an artefact (a measurement, a plan, evidence) to standard output
     Artefact(Artefact),
-    /// Approve what a workflow waits for
-    Approve(Decide),
-    /// Reject what a workflow waits for
-    Reject(Decide),
-    /// Stop a workflow and take back what it did
-    Cancel(Reasoned),
-    /// Take back a workflow that has ended
-    Undo(Reasoned),
-    /// Try the failed undo of a stuck workflow again
-    Retry(Reasoned),
-    /// Say that a task of a stuck workflow was taken back by hand
-    Resolve(Resolve),
+    #[command(flatten)]
+    Look(Look),
+    #[command(flatten)]
+    Decide(Decision),
     /// List the specialists, what they can do and to which targets
     Specialists(Output),
     /// Print the completions of a shell
@@ -90,6 +72,58 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         words: Vec<std::ffi::OsString>,
     },
+}
+
+/// What only looks at a workflow.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Look {
+    /// Follow a workflow until it ends; Ctrl-C leaves it running
+    Watch(One),
+    /// Show where every task of a workflow stands
+    Show(One),
+    /// Say what a workflow waits for, and what moves it on
+    Why(One),
+    /// Draw what happened when, as a waterfall
+    Trace(One),
+    /// Report what was asked, found, changed, taken back, and how to undo it
+    Report(ReportArgs),
+}
+
+/// What a person decides about a workflow.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Decision {
+    /// Approve what a workflow waits for
+    Approve(AtGate),
+    /// Reject what a workflow waits for
+    Reject(AtGate),
+    /// Start nothing more of a workflow; what is in flight finishes
+    Pause(About),
+    /// Go on with a paused workflow, and try again what is held
+    Resume(About),
+    /// Try a held task again, or the failed undo of a stuck workflow
+    Retry(Retry),
+    /// Go on without a task; what it may have left behind is taken back
+    Skip(OfTask),
+    /// Stop a workflow and take back what it did
+    Cancel(About),
+    /// Take back a workflow that has ended
+    Undo(About),
+    /// Say that a task of a stuck workflow was taken back by hand
+    Resolve(OfTask),
+}
+
+impl Decision {
+    /// Which workflow, why, and how to answer.
+    pub(crate) fn about(&self) -> &About {
+        match self {
+            Self::Approve(args) | Self::Reject(args) => &args.about,
+            Self::Retry(args) => &args.about,
+            Self::Skip(args) | Self::Resolve(args) => &args.about,
+            Self::Pause(about) | Self::Resume(about) | Self::Cancel(about) | Self::Undo(about) => {
+                about
+            }
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -166,7 +200,7 @@ pub(crate) struct Run {
 /// A workflow.
 #[derive(Debug, Args)]
 pub(crate) struct One {
-    /// Its id, or `latest`
+    /// Its id, `latest`, or - for ids on standard input
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -174,7 +208,7 @@ pub(crate) struct One {
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only those in this state: running, waiting, undoing, stuck, done, undone, cancelled,
+    /// Only those in this state: running, paused, waiting, undoing, stuck, done, undone, cancelled,
     /// rejected, needs-reconcile
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<String>,
@@ -184,7 +218,7 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The workflow's id, or `latest`
+    /// The workflow's id, `latest`, or - for ids on standard input
     pub(crate) id: String,
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: ReportFormat,
@@ -196,42 +230,43 @@ pub(crate) struct Artefact {
     pub(crate) sha256: String,
 }
 
+/// A workflow, and why.
 #[derive(Debug, Args)]
-pub(crate) struct Decide {
-    /// The workflow's id, or `latest`
+pub(crate) struct About {
+    /// The workflow's id, `latest`, or - for ids on standard input
     pub(crate) id: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AtGate {
+    #[command(flatten)]
+    pub(crate) about: About,
     /// The gate: `plan`, or the id of the task that waits. Not needed when only one waits
     #[arg(long)]
     pub(crate) gate: Option<String>,
-    /// Why
-    #[arg(long, default_value = "")]
-    pub(crate) reason: String,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Reasoned {
-    /// The workflow's id, or `latest`
-    pub(crate) id: String,
-    /// Why
-    #[arg(long, default_value = "")]
-    pub(crate) reason: String,
+pub(crate) struct Retry {
     #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Resolve {
-    /// The workflow's id, or `latest`
-    pub(crate) id: String,
-    /// The task that was taken back by hand
-    pub(crate) task: String,
-    /// How
+    pub(crate) about: About,
+    /// The task; without it everything that is held or stuck is tried again
     #[arg(long)]
-    pub(crate) reason: String,
+    pub(crate) task: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(mut_arg("reason", |arg| arg.required(true)))]
+pub(crate) struct OfTask {
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) about: About,
+    /// The task
+    pub(crate) task: String,
 }
 
 #[derive(Debug, Clone, Copy, Args)]

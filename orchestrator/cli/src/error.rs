@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use deadelus_mesh::{MeshError, config::ConfigError};
 
-use crate::exit::Exit;
+use crate::{exit::Exit, term};
 
 /// What went wrong. The cause is in `source`; [`next`](Self::next) is for the person.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +135,14 @@ impl CliError {
             | Self::Output(_) => return None,
         };
         Some(next)
+    }
+
+    /// Says it to the person, with what to do next.
+    pub(crate) fn tell(&self) {
+        term::note(&format!("deadelus: {}", deadelus_mesh::chain(self)));
+        if let Some(next) = self.next() {
+            term::note(&format!("  next: {next}"));
+        }
     }
 
     /// Whether the reader of our output has simply gone away.

@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Cancelled = 4,
     /// The workflow cannot go on without a person.
     Stuck = 5,
-    /// The workflow goes on, or waits at a gate.
+    /// The workflow goes on, is paused, or waits at a gate.
     Waiting = 6,
     /// No plan could be made of the request.
     NoPlan = 7,
@@ -38,7 +38,7 @@ Exit codes:
   3  undone: the workflow failed and everything it did is taken back
   4  cancelled or rejected by a person
   5  stuck: the workflow cannot go on without a person
-  6  waiting: the workflow goes on, or waits at a gate
+  6  waiting: the workflow goes on, is paused, or waits at a gate
   7  no plan could be made of the request
   8  not found: no such workflow, task or artefact
   9  unreachable: no NATS server or no orchestrator answers";

@@ -70,6 +70,7 @@ pub(crate) fn mark(status: TaskStatus) -> (&'static str, Tone) {
         TaskStatus::Waiting => ("·", Tone::Dim),
         TaskStatus::Running => ("▸", Tone::Busy),
         TaskStatus::Retrying => ("↻", Tone::Warn),
+        TaskStatus::Held => ("‖", Tone::Bad),
         TaskStatus::Done => ("✓", Tone::Good),
         TaskStatus::Failed => ("✗", Tone::Bad),
         TaskStatus::Skipped => ("–", Tone::Dim),
@@ -93,8 +94,12 @@ fn note(state: &TaskState) -> String {
         (EffectState::Undone(residue), _) if !residue.is_empty() => {
             format!("left behind: {}", residue.join("; "))
         }
-        (_, Progress::Failed(failure) | Progress::Again { failure, .. }) => failure.to_string(),
-        (_, Progress::Skipped(reason)) => reason.clone(),
+        (
+            _,
+            Progress::Failed(failure) | Progress::Held(failure) | Progress::Again { failure, .. },
+        ) => failure.to_string(),
+        (_, Progress::Skipped(skip)) if skip.by.is_empty() => skip.reason.clone(),
+        (_, Progress::Skipped(skip)) => format!("left out by {}: {}", skip.by, skip.reason),
         (_, Progress::Done(done)) => measured(&done.checks),
         (_, Progress::Waiting | Progress::Doing(_)) => String::new(),
     }
@@ -111,7 +116,9 @@ fn measured(checks: &[Check]) -> String {
 fn checks(state: &TaskState) -> Vec<Check> {
     match &state.progress {
         Progress::Done(done) => done.checks.clone(),
-        Progress::Failed(failure) | Progress::Again { failure, .. } => failure.checks.clone(),
+        Progress::Failed(failure) | Progress::Held(failure) | Progress::Again { failure, .. } => {
+            failure.checks.clone()
+        }
         Progress::Waiting | Progress::Doing(_) | Progress::Skipped(_) => vec![],
     }
 }

@@ -5,6 +5,7 @@
 //! shows is read from the log, so it works while no orchestrator runs.
 
 mod args;
+mod bulk;
 mod client;
 mod commands;
 mod error;
@@ -24,13 +25,17 @@ mod table;
 mod term;
 mod time;
 mod timeline;
+mod ways_out;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use deadelus_proto::WorkflowId;
 
 use crate::{
-    args::{Cli, Command},
+    args::{Cli, Command, Decision, Look, Place},
+    bulk::each,
+    client::Client,
     commands::{
         artefact, decide, doctor, down, list, plan, report as report_command, run, show,
         specialists, trace, up, watch, why,
@@ -51,10 +56,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if error.is_closed_pipe() => Exit::Done.into(),
         Err(error) => {
-            term::note(&format!("deadelus: {}", deadelus_mesh::chain(&error)));
-            if let Some(next) = error.next() {
-                term::note(&format!("  next: {next}"));
-            }
+            error.tell();
             error.exit().into()
         }
     }
@@ -68,26 +70,47 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::Doctor(output) => doctor::run(place, *output).await,
         Command::Plan(args) => plan::run(place, args).await,
         Command::Run(args) => run::run(place, args).await,
-        Command::Watch(args) => watch::run(place, args).await,
-        Command::Show(args) => show::run(place, args).await,
         Command::List(args) => list::run(place, args).await,
-        Command::Why(args) => why::run(place, args).await,
-        Command::Trace(args) => trace::run(place, args).await,
-        Command::Report(args) => report_command::run(place, args).await,
         Command::Artefact(args) => artefact::run(place, args).await,
-        Command::Approve(args) => decide::gate(place, args, true).await,
-        Command::Reject(args) => decide::gate(place, args, false).await,
-        Command::Cancel(args) => decide::order(place, args, decide::Order::Cancel).await,
-        Command::Undo(args) => decide::order(place, args, decide::Order::Undo).await,
-        Command::Retry(args) => decide::order(place, args, decide::Order::Retry).await,
-        Command::Resolve(args) => decide::resolve(place, args).await,
         Command::Specialists(output) => specialists::run(place, *output).await,
+        Command::Look(look) => read(place, look).await,
+        Command::Decide(decide) => decide_about(place, decide).await,
         Command::Completions { shell } => completions(*shell),
         Command::Detached { words } => {
             let program = words.first().cloned().unwrap_or_default();
             Err(CliError::file("run", program)(process::become_detached(words)))
         }
     }
+}
+
+/// What only looks at a workflow, or at each of several.
+async fn read(place: &Place, command: &Look) -> Result<Exit, CliError> {
+    match command {
+        Look::Watch(one) => {
+            each(place, &one.id, async |client, id| watch::run(client, id, one.output).await).await
+        }
+        Look::Show(one) => {
+            each(place, &one.id, async |client, id| show::run(client, id, one.output).await).await
+        }
+        Look::Why(one) => {
+            each(place, &one.id, async |client, id| why::run(client, id, one.output).await).await
+        }
+        Look::Trace(one) => {
+            each(place, &one.id, async |client, id| trace::run(client, id, one.output).await).await
+        }
+        Look::Report(args) => {
+            let run = async |client: &Client, id: &WorkflowId| {
+                report_command::run(client, id, args.output).await
+            };
+            each(place, &args.id, run).await
+        }
+    }
+}
+
+/// What a person decides about a workflow, or about each of several.
+async fn decide_about(place: &Place, command: &Decision) -> Result<Exit, CliError> {
+    let about = command.about();
+    each(place, &about.id, async |client, id| decide::run(client, id, command).await).await
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<Exit, CliError> {

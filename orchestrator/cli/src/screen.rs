@@ -36,12 +36,17 @@ pub(crate) fn frame(
             TaskStatus::Skipped => skipped += 1,
             TaskStatus::Running
             | TaskStatus::Retrying
+            | TaskStatus::Held
             | TaskStatus::Done
             | TaskStatus::Failed
             | TaskStatus::Undoing
             | TaskStatus::Undone
             | TaskStatus::Stuck => out.push(row(line, progress.get(&line.task), width, term)),
         }
+    }
+    if let Some(pause) = workflow.pause() {
+        let text = cut(&format!("‖ paused: {}", pause.reason), term.width);
+        out.push(term.paint(Tone::Warn, &text));
     }
     for (gate, state) in workflow.open_gates() {
         let text = cut(&format!("? gate {gate} waits: {}", state.reason), term.width);
@@ -67,6 +72,7 @@ fn row(line: &Line, progress: Option<&String>, width: usize, term: Term) -> Stri
         TaskStatus::Running | TaskStatus::Undoing => progress.unwrap_or(&line.title),
         TaskStatus::Waiting
         | TaskStatus::Retrying
+        | TaskStatus::Held
         | TaskStatus::Done
         | TaskStatus::Failed
         | TaskStatus::Skipped
@@ -126,6 +132,13 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
         }
         Event::StuckRetried { by, .. } => format!("{by} has the failed undos tried again"),
         Event::StuckResolved { task, by, .. } => format!("{task}: taken back by hand by {by}"),
+        Event::TaskHeld { reason, .. } => format!("paused: {reason}"),
+        Event::TaskRetried { task, by, reason } => format!("{task}: tried again by {by} {reason}"),
+        Event::TaskSkipped { task, by, reason } if !by.is_empty() => {
+            format!("{task}: left out by {by}: {reason}")
+        }
+        Event::Paused { by, reason } => format!("paused by {by} {reason}"),
+        Event::Resumed { by, reason } => format!("resumed by {by} {reason}"),
         Event::Ended { ending, reason } => format!("{ending}: {reason}"),
         // What does not happen is no news; `deadelus show` has the reason.
         Event::UndoRecorded { .. } | Event::TaskSkipped { .. } => return None,

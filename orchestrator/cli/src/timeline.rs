@@ -98,6 +98,10 @@ impl Tries {
             | Event::GateDecided { .. }
             | Event::UndoRecorded { .. }
             | Event::RetryScheduled { .. }
+            | Event::TaskHeld { .. }
+            | Event::TaskRetried { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
             | Event::TaskSkipped { .. }
             | Event::ScopeClosing { .. }
             | Event::ScopeClosed { .. }

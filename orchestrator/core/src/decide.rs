@@ -8,15 +8,15 @@
 use std::sync::Arc;
 
 use deadelus_proto::{
-    Direction, Done, ErrorClass, Failure, News, Report, Sha256, TaskId, TaskKey, Undo, WorkflowId,
+    Direction, Done, Failure, News, Report, Sha256, TaskId, TaskKey, Undo, WorkflowId,
 };
 
 use crate::{
     command::Command,
     event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
-    follow,
+    follow, person,
     plan::{CheckedPlan, CheckedTask},
-    workflow::{EffectState, Impossible, Progress, TaskState, Workflow},
+    workflow::{EffectState, Impossible, Progress, TaskState, TaskStatus, Workflow},
 };
 
 /// A fact from outside. Everything a workflow learns is one of these.
@@ -81,6 +81,38 @@ pub enum Input {
         /// How.
         reason: String,
     },
+    /// A person wants nothing more to start; what is in flight finishes.
+    Pause {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wants it to go on, and what is held to be tried again.
+    Resume {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wants a task tried again whose tries are used up, or at once.
+    RetryTask {
+        /// Which.
+        task: TaskId,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person goes on without a task.
+    SkipTask {
+        /// Which.
+        task: TaskId,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// Time has passed.
     Tick,
 }
@@ -109,6 +141,18 @@ pub enum Refusal {
     NothingStuck,
     #[error("the undo of task {0} has not failed")]
     NotStuck(TaskId),
+    #[error("the workflow is not paused")]
+    NotPaused,
+    #[error("task {task} is {status}: only one that is held or between two tries is tried again")]
+    NotToBeRetried { task: TaskId, status: TaskStatus },
+    #[error(
+        "task {task} is {status}: only one that waits, is held or is between two tries is skipped"
+    )]
+    NotToBeSkipped { task: TaskId, status: TaskStatus },
+    #[error("task {task} cannot be skipped: {reader} reads what it gives, and has nothing instead")]
+    Needed { task: TaskId, reader: TaskId },
+    #[error("say who you are: a log says who decided")]
+    Nameless,
     #[error("the plan has no task {0}")]
     UnknownTask(TaskId),
     #[error("the report is for workflow {0}")]
@@ -210,31 +254,16 @@ fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
         }
         Input::Report(report) => take_report(draft, report),
         Input::DecideGate { gate, approve, digest, by, reason } => {
-            take_gate(draft, gate, approve, digest, by, reason)
+            person::gate(draft, gate, approve, digest, by, reason)
         }
-        Input::Cancel { by, reason } => take_back(draft, TakeBackCause::Cancel, by, reason),
-        Input::Undo { by, reason } => take_back(draft, TakeBackCause::Undo, by, reason),
-        Input::RetryStuck { by, reason } => {
-            let stuck = |(_, t): (_, &TaskState)| matches!(t.effect, EffectState::Stuck(_));
-            if !draft.workflow.tasks().any(stuck) {
-                return Err(Refusal::NothingStuck);
-            }
-            Ok(draft.push(Event::StuckRetried { by, reason })?)
-        }
-        Input::ResolveStuck { task, by, reason } => {
-            let found = draft.workflow.task(&task);
-            let (_, state) = found.ok_or_else(|| Refusal::UnknownTask(task.clone()))?;
-            match state.effect {
-                EffectState::Stuck(_) => {
-                    Ok(draft.push(Event::StuckResolved { task, by, reason })?)
-                }
-                EffectState::None
-                | EffectState::Stands
-                | EffectState::Undoing(_)
-                | EffectState::UndoAgain { .. }
-                | EffectState::Undone(_) => Err(Refusal::NotStuck(task)),
-            }
-        }
+        Input::Cancel { by, reason } => person::take_back(draft, TakeBackCause::Cancel, by, reason),
+        Input::Undo { by, reason } => person::take_back(draft, TakeBackCause::Undo, by, reason),
+        Input::RetryStuck { by, reason } => person::retry_stuck(draft, by, reason),
+        Input::ResolveStuck { task, by, reason } => person::resolve(draft, task, by, reason),
+        Input::Pause { by, reason } => person::pause(draft, by, reason),
+        Input::Resume { by, reason } => person::resume(draft, by, reason),
+        Input::RetryTask { task, by, reason } => person::retry(draft, task, by, reason),
+        Input::SkipTask { task, by, reason } => person::skip(draft, task, by, reason),
         Input::Tick => Ok(take_tick(draft)?),
     }
 }
@@ -250,67 +279,6 @@ fn take_tick(draft: &mut Draft) -> Result<(), Impossible> {
         }
     }
     late.into_iter().try_for_each(|attempt| draft.push(Event::TaskTimedOut { attempt }))
-}
-
-fn take_back(
-    draft: &mut Draft,
-    cause: TakeBackCause,
-    by: String,
-    reason: String,
-) -> Result<(), Refusal> {
-    let ended = draft.workflow.ended().map(|(ending, _)| ending);
-    let order = draft.workflow.take_back().map(|order| order.cause);
-    match (cause, ended, order) {
-        (_, _, Some(before)) if before == cause => Ok(()),
-        (TakeBackCause::Cancel, None, None) | (TakeBackCause::Undo, Some(Ending::Done), None) => {
-            Ok(draft.push(Event::TakeBackOrdered { cause, by, reason })?)
-        }
-        (_, Some(ending), _) => Err(Refusal::Ended(ending)),
-        (_, None, Some(_)) => Err(Refusal::BeingTakenBack),
-        (_, None, None) => Err(Refusal::NotEnded),
-    }
-}
-
-fn take_gate(
-    draft: &mut Draft,
-    gate: Gate,
-    approve: bool,
-    digest: Sha256,
-    by: String,
-    reason: String,
-) -> Result<(), Refusal> {
-    let actual = draft.workflow.plan().digest();
-    if *actual != digest {
-        return Err(Refusal::WrongDigest { seen: digest, actual: actual.clone() });
-    }
-    if let Some((approved, who, _)) =
-        draft.workflow.gates().get(&gate).and_then(|state| state.decision.clone())
-    {
-        let same = approved == approve && who == by;
-        return if same { Ok(()) } else { Err(Refusal::GateDecided { gate, approved, by: who }) };
-    }
-    if !draft.workflow.is_open(&gate) {
-        return Err(Refusal::GateNotOpen(gate));
-    }
-    let words = if reason.is_empty() {
-        format!("rejected by {by}")
-    } else {
-        format!("rejected by {by}: {reason}")
-    };
-    let decided = Event::GateDecided { gate: gate.clone(), approved: approve, by, reason };
-    draft.push(decided)?;
-    match (approve, gate) {
-        (true, _) => {}
-        (false, Gate::Plan) => {
-            draft.push(Event::Ended { ending: Ending::Rejected, reason: words })?;
-        }
-        (false, Gate::Task(task)) => {
-            let failure = Failure::new(ErrorClass::Denied, words);
-            let attempt = Attempt { task, direction: Direction::Do, number: 1 };
-            draft.push(Event::TaskFailed { attempt, failure, told: Told::default() })?;
-        }
-    }
-    Ok(())
 }
 
 fn take_report(draft: &mut Draft, report: Report) -> Result<(), Refusal> {
@@ -371,11 +339,13 @@ fn done_event(
     told: Told,
 ) -> Option<Event> {
     match task.progress {
-        Progress::Doing(_) | Progress::Again { .. } => {
+        Progress::Doing(_) | Progress::Again { .. } | Progress::Held(_) => {
             Some(Event::TaskDone { attempt: attempt(key), done: Arc::new(done), told })
         }
-        Progress::Done(_) | Progress::Failed(_) => late_effect(spec, task, key),
-        Progress::Waiting | Progress::Skipped(_) => None,
+        Progress::Done(_) | Progress::Failed(_) | Progress::Skipped(_) => {
+            late_effect(spec, task, key)
+        }
+        Progress::Waiting => None,
     }
 }
 

@@ -82,10 +82,42 @@ pub enum Event {
         /// When, in milliseconds since the epoch.
         not_before_unix_ms: i64,
     },
-    /// It never starts.
+    /// It never starts, or is not tried again.
     TaskSkipped {
         /// Which.
         task: TaskId,
+        /// The person who left it out; empty where the plan did.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Its tries are used up, and the plan wants a person to decide: the workflow pauses.
+    TaskHeld {
+        /// Which.
+        task: TaskId,
+        /// What failed.
+        reason: String,
+    },
+    /// A person wants it tried again, with as many tries as before.
+    TaskRetried {
+        /// Which.
+        task: TaskId,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wants nothing more to start. What is in flight finishes, and taking back goes on.
+    Paused {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// It goes on, and what was held is tried again.
+    Resumed {
+        /// Who.
+        by: String,
         /// Why.
         reason: String,
     },

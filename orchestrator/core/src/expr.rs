@@ -85,6 +85,17 @@ impl Expression {
         names
     }
 
+    /// Whether it has no value where the task was never done: it reads what the task gives without
+    /// asking for its status first.
+    pub(crate) fn insists_on(&self, task: &str) -> bool {
+        self.node.insists_on(task)
+    }
+
+    /// Whether it asks for the task's status.
+    pub(crate) fn asks_status(&self, task: &str) -> bool {
+        self.node.asks_status(task)
+    }
+
     /// Its value.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::{
     decide::Draft,
     event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
     limits::{RETRY_FIRST_MS, RETRY_LONGEST_MS, UNDO_ATTEMPTS},
-    plan::OnFailure,
+    plan::{OnExhausted, OnFailure},
     workflow::{EffectState, Impossible, Progress},
 };
 
@@ -69,10 +69,17 @@ fn failed_task(draft: &mut Draft, at: usize) -> Result<(), Impossible> {
         return Ok(());
     }
     let asked = task.attempt > 0;
-    if asked && failure.class.may_be_retried() && task.attempt < spec.attempts {
-        let (number, tries) = (task.attempt + 1, task.attempt);
-        let attempt = Attempt { task: spec.id.clone(), direction: Direction::Do, number };
-        return retry(draft, attempt, tries);
+    if asked && failure.class.may_be_retried() {
+        let tries = task.tries();
+        if tries < spec.attempts {
+            let (task, number) = (spec.id.clone(), task.attempt + 1);
+            let attempt = Attempt { task, direction: Direction::Do, number };
+            return retry(draft, attempt, tries);
+        }
+        if spec.on_exhausted == OnExhausted::Pause {
+            let reason = format!("{} was tried {tries} times: {failure}", spec.id);
+            return draft.push(Event::TaskHeld { task: spec.id.clone(), reason });
+        }
     }
     let reason = format!("{} failed: {failure}", spec.id);
     let scope = spec.scope.map(|scope| &workflow.plan().scopes()[scope]);
@@ -116,7 +123,8 @@ fn skipped_with_scope(draft: &mut Draft) -> Result<(), Impossible> {
         let (spec, task) = draft.workflow.at(at);
         if task.progress == Progress::Waiting && draft.workflow.closing(at) {
             let task = spec.id.clone();
-            draft.push(Event::TaskSkipped { task, reason: "its scope has failed".into() })?;
+            let reason = "its scope has failed".into();
+            draft.push(Event::TaskSkipped { task, by: String::new(), reason })?;
         }
     }
     Ok(())
@@ -124,7 +132,9 @@ fn skipped_with_scope(draft: &mut Draft) -> Result<(), Impossible> {
 
 /// Starts, gates or skips every task whose needs have settled.
 fn forward(draft: &mut Draft) -> Result<(), Impossible> {
-    if draft.workflow.take_back().is_some() || draft.workflow.awaits_approval() {
+    let workflow = &draft.workflow;
+    let stands_still = workflow.take_back().is_some() || workflow.pause().is_some();
+    if stands_still || workflow.awaits_approval() {
         return Ok(());
     }
     let over = draft.workflow.scopes_over();
@@ -143,6 +153,7 @@ fn forward(draft: &mut Draft) -> Result<(), Impossible> {
             }
             Progress::Waiting
             | Progress::Again { .. }
+            | Progress::Held(_)
             | Progress::Doing(_)
             | Progress::Done(_)
             | Progress::Failed(_)
@@ -172,7 +183,10 @@ fn first_move(draft: &Draft, at: usize, held: &BTreeSet<String>) -> Option<Event
     }
     let resolved = workflow.runs(at).and_then(|runs| match runs {
         Ok(()) => workflow.inputs(at).map(|_| None),
-        Err(reason) => Ok(Some(Event::TaskSkipped { task: spec.id.clone(), reason })),
+        Err(reason) => {
+            let (task, by) = (spec.id.clone(), String::new());
+            Ok(Some(Event::TaskSkipped { task, by, reason }))
+        }
     });
     match resolved {
         Err(failure) => {
@@ -286,17 +300,25 @@ fn the_end(draft: &mut Draft) -> Result<(), Impossible> {
 }
 
 fn done_in_words(draft: &Draft) -> String {
-    let (mut done, mut skipped, mut without) = (0, 0, 0);
+    let (mut done, mut skipped, mut left_out, mut without) = (0, 0, 0, 0);
     for at in 0..draft.workflow.plan().tasks().len() {
-        match draft.workflow.at(at).1.progress {
+        let task = draft.workflow.at(at).1;
+        left_out += u32::from(task.is_left_out());
+        match task.progress {
             Progress::Done(_) if draft.workflow.is_done(at) => done += 1,
             Progress::Skipped(_) => skipped += 1,
             Progress::Done(_)
+            | Progress::Held(_)
             | Progress::Failed(_)
             | Progress::Waiting
             | Progress::Doing(_)
             | Progress::Again { .. } => without += 1,
         }
     }
-    format!("{done} tasks done, {skipped} skipped, {without} failed or taken back with their scope")
+    let by_a_person =
+        if left_out > 0 { format!(" ({left_out} of them by a person)") } else { String::new() };
+    format!(
+        "{done} tasks done, {skipped} skipped{by_a_person}, \
+         {without} failed or taken back with their scope"
+    )
 }

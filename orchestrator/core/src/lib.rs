@@ -28,7 +28,9 @@
 //! of it is in the world, or must be assumed to be. A failed task may stand, a done one may not any
 //! more. A task is **late** when it took effect after it had been given up. A scope that fails is
 //! **closing** until everything of it is taken back, then **closed**. A workflow is **stuck** when
-//! an undo failed for good; a person retries or resolves it.
+//! an undo failed for good; a person retries or resolves it. A task is **held** when its tries are
+//! used up and a person decides; the workflow is **paused** meanwhile, as it is when a person says
+//! so. A task that a person goes on without is **left out**: skipped, and nothing of it stays.
 //!
 //! # What it keeps to
 //!
@@ -54,6 +56,7 @@ mod event;
 pub mod expr;
 mod follow;
 pub mod limits;
+mod person;
 pub mod plan;
 mod wire;
 mod workflow;
@@ -64,8 +67,8 @@ pub use decide::{Input, Refusal, Step, decide, step};
 pub use event::{Attempt, Ending, Event, Gate, TakeBackCause, Told};
 pub use plan::{CheckedPlan, Plan, Problem, Problems};
 pub use workflow::{
-    EffectState, GateState, Impossible, InFlight, NotInFlight, Progress, Residue, Status, TakeBack,
-    TaskState, TaskStatus, Verdict, Wait, Workflow,
+    EffectState, GateState, Impossible, InFlight, NotInFlight, Pause, Progress, Residue, Skip,
+    Status, TakeBack, TaskState, TaskStatus, Verdict, Wait, Workflow,
 };
 
 /// A text cut to what an error message may repeat.

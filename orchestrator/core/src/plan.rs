@@ -62,6 +62,9 @@ pub struct Plan {
     /// When it has succeeded, and which task measures that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub success: Vec<Criterion>,
+    /// What it means that the tries of a task are used up, unless the task says otherwise: pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exhausted: Option<OnExhausted>,
     /// Whether a person approves it before anything begins.
     #[serde(default)]
     pub approval: Approval,
@@ -102,6 +105,9 @@ pub struct Task {
     /// Tries, the first included; only what may succeed next time is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// What it means that they are used up, instead of what the plan says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exhausted: Option<OnExhausted>,
     /// Resources it holds besides the capability's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<String>,
@@ -125,6 +131,18 @@ pub enum OnFailure {
     Continue,
     /// The whole workflow is taken back.
     Abort,
+}
+
+/// What it means that the tries of a task are used up. Only what may succeed next time is tried
+/// again (`unavailable`, `unknown_outcome`); every other failure is final with the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExhausted {
+    /// The workflow pauses, and a person decides: retry, skip, or take everything back.
+    #[default]
+    Pause,
+    /// It is a failure like any other: its scope or the whole workflow is taken back.
+    Undo,
 }
 
 /// A part of the plan that a reader sees.

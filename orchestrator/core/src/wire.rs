@@ -39,8 +39,14 @@ impl TryFrom<pb::Event> for Event {
                 not_before_unix_ms: e.not_before_unix_ms,
             }),
             Kind::TaskSkipped(e) => {
-                Ok(Self::TaskSkipped { task: task(&e.task_id)?, reason: e.reason })
+                Ok(Self::TaskSkipped { task: task(&e.task_id)?, by: e.by, reason: e.reason })
             }
+            Kind::TaskHeld(e) => Ok(Self::TaskHeld { task: task(&e.task_id)?, reason: e.reason }),
+            Kind::TaskRetried(e) => {
+                Ok(Self::TaskRetried { task: task(&e.task_id)?, by: e.by, reason: e.reason })
+            }
+            Kind::Paused(e) => Ok(Self::Paused { by: e.by, reason: e.reason }),
+            Kind::Resumed(e) => Ok(Self::Resumed { by: e.by, reason: e.reason }),
             Kind::ScopeClosing(e) => Ok(Self::ScopeClosing { scope: e.scope, reason: e.reason }),
             Kind::ScopeClosed(e) => Ok(Self::ScopeClosed { scope: e.scope }),
             Kind::TakeBackOrdered(e) => {
@@ -99,9 +105,17 @@ fn kind(event: Event) -> Kind {
             let retry = pb::RetryScheduled { task_id, direction, attempt, not_before_unix_ms };
             Kind::RetryScheduled(retry)
         }
-        Event::TaskSkipped { task, reason } => {
-            Kind::TaskSkipped(pb::TaskSkipped { task_id: task.into(), reason })
+        Event::TaskSkipped { task, by, reason } => {
+            Kind::TaskSkipped(pb::TaskSkipped { task_id: task.into(), by, reason })
         }
+        Event::TaskHeld { task, reason } => {
+            Kind::TaskHeld(pb::TaskHeld { task_id: task.into(), reason })
+        }
+        Event::TaskRetried { task, by, reason } => {
+            Kind::TaskRetried(pb::TaskRetried { task_id: task.into(), by, reason })
+        }
+        Event::Paused { by, reason } => Kind::Paused(pb::Paused { by, reason }),
+        Event::Resumed { by, reason } => Kind::Resumed(pb::Resumed { by, reason }),
         Event::ScopeClosing { scope, reason } => {
             Kind::ScopeClosing(pb::ScopeClosing { scope, reason })
         }

@@ -22,7 +22,7 @@ use crate::{
 pub use apply::Impossible;
 pub use assignment::NotInFlight;
 pub use back::Residue;
-pub use task::{EffectState, InFlight, Progress, TaskState, TaskStatus};
+pub use task::{EffectState, InFlight, Progress, Skip, TaskState, TaskStatus};
 pub use why::Wait;
 
 /// One execution of one plan.
@@ -37,6 +37,7 @@ pub struct Workflow {
     scopes: Vec<ScopeState>,
     gates: BTreeMap<Gate, GateState>,
     order: Option<TakeBack>,
+    pause: Option<Pause>,
     ended: Option<(Ending, String)>,
     last_unix_ms: i64,
     events: u64,
@@ -51,6 +52,17 @@ pub struct TakeBack {
     pub by: String,
     /// In words.
     pub reason: String,
+}
+
+/// Nothing more starts before a person has decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// The person who paused it; empty where the tries of a task are used up.
+    pub by: String,
+    /// In words.
+    pub reason: String,
+    /// Since when, in milliseconds since the epoch.
+    pub since_unix_ms: i64,
 }
 
 /// What is known of a gate.
@@ -78,6 +90,8 @@ pub enum Status {
     Approval,
     /// Goes forward.
     Running,
+    /// Starts nothing more before a person has decided.
+    Paused,
     /// Is being taken back.
     TakingBack,
     /// An undo failed; a person is needed.
@@ -141,6 +155,8 @@ impl Workflow {
             Status::Stuck
         } else if self.order.is_some() {
             Status::TakingBack
+        } else if self.pause.is_some() {
+            Status::Paused
         } else if self.awaits_approval() {
             Status::Approval
         } else {
@@ -156,6 +172,11 @@ impl Workflow {
     /// The order to take it back, once there is one.
     pub fn take_back(&self) -> Option<&TakeBack> {
         self.order.as_ref()
+    }
+
+    /// Why nothing more starts, while that is so.
+    pub fn pause(&self) -> Option<&Pause> {
+        self.pause.as_ref()
     }
 
     /// Every task with its state, in the plan's order.
@@ -191,7 +212,8 @@ impl Workflow {
                 wake = earlier(wake, in_flight.deadline_unix_ms);
             }
         }
-        let retries = self.tasks.iter().filter_map(TaskState::retry_due);
+        let forward: &[TaskState] = if self.pause.is_some() { &[] } else { &self.tasks };
+        let retries = forward.iter().filter_map(TaskState::retry_due);
         for not_before in retries.chain(self.undo_retries_due()) {
             wake = earlier(wake, not_before);
         }
@@ -283,7 +305,8 @@ impl Workflow {
         self.plan.tasks()[at].needs.iter().all(|need| {
             let scope = self.plan.tasks()[*need].scope.filter(|s| Some(*s) != own);
             let whole = scope.filter(|s| self.plan.scopes()[*s].on_failure == OnFailure::Continue);
-            self.tasks[*need].is_settled() && whole.is_none_or(|scope| scopes_over[scope])
+            let settled = self.tasks[*need].is_settled() && !self.owes_undo(*need);
+            settled && whole.is_none_or(|scope| scopes_over[scope])
         })
     }
 
@@ -312,6 +335,7 @@ impl fmt::Display for Status {
         f.write_str(match self {
             Self::Approval => "awaits approval",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::TakingBack => "taking back",
             Self::Stuck => "stuck",
             Self::Ended(ending) => ending.as_str(),

@@ -1,7 +1,7 @@
-//! `approve`, `reject`, `cancel`, `undo`, `retry`, `resolve`: what a person decides about a
-//! workflow. Each is a message to the orchestrator; its answer is shown.
+//! What a person decides about a workflow: approve, reject, pause, resume, retry, skip, cancel,
+//! undo, resolve. Each is a message to the orchestrator; its answer is shown.
 
-use deadelus_core::Gate;
+use deadelus_core::{Gate, TaskStatus, Workflow};
 use deadelus_proto::{
     WorkflowId,
     pb::{self, inbound::Message},
@@ -9,21 +9,13 @@ use deadelus_proto::{
 use serde::Serialize;
 
 use crate::{
-    args::{Decide, Output, Place, Reasoned, Resolve},
+    args::{AtGate, Decision, Output},
     client::{Client, Heard},
     error::CliError,
     exit::Exit,
     history::History,
     term,
 };
-
-/// What a person says about a workflow as a whole.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Order {
-    Cancel,
-    Undo,
-    Retry,
-}
 
 #[derive(Serialize)]
 struct Answered<'a> {
@@ -32,43 +24,91 @@ struct Answered<'a> {
     problems: Vec<String>,
 }
 
-/// Approves or rejects what waits, bound to the plan as the log has it.
-pub(crate) async fn gate(place: &Place, args: &Decide, approve: bool) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    let history = client.history(&id).await?;
-    let (gate, plan_digest) = choose(&history, args.gate.as_deref())?;
-    let (by, reason) = (client.by.clone(), args.reason.clone());
-    let message = Message::DecideGate(pb::DecideGate { gate, approve, plan_digest, by, reason });
-    let what = if approve { "approved" } else { "rejected" };
-    answered(&client, &id, message, what, args.output).await
+/// Says it, and shows what the orchestrator has to say.
+pub(crate) async fn run(
+    client: &Client,
+    id: &WorkflowId,
+    decision: &Decision,
+) -> Result<Exit, CliError> {
+    let output = decision.about().output;
+    let mut exit = Exit::Done;
+    for (message, what) in messages(client, id, decision).await? {
+        exit = answered(client, id, message, what, output).await?;
+    }
+    Ok(exit)
 }
 
-/// Cancels, undoes, or tries again.
-pub(crate) async fn order(place: &Place, args: &Reasoned, order: Order) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    let (by, reason) = (client.by.clone(), args.reason.clone());
-    let (message, what) = match order {
-        Order::Cancel => (
+/// What is sent, each with what it comes to in words.
+async fn messages(
+    client: &Client,
+    id: &WorkflowId,
+    decision: &Decision,
+) -> Result<Vec<(Message, &'static str)>, CliError> {
+    let (by, reason) = (client.by.clone(), decision.about().reason.clone());
+    let one = match decision {
+        Decision::Approve(args) => (gate(client, id, args, true).await?, "approved"),
+        Decision::Reject(args) => (gate(client, id, args, false).await?, "rejected"),
+        Decision::Pause(_) => {
+            (Message::Pause(pb::PauseWorkflow { by, reason }), "paused; what is in flight finishes")
+        }
+        Decision::Resume(_) => (Message::Resume(pb::ResumeWorkflow { by, reason }), "goes on"),
+        Decision::Cancel(_) => (
             Message::Cancel(pb::CancelWorkflow { by, reason }),
             "cancelled; what it did is being taken back",
         ),
-        Order::Undo => (Message::Undo(pb::UndoWorkflow { by, reason }), "being taken back"),
-        Order::Retry => {
-            (Message::Retry(pb::RetryStuck { by, reason }), "trying the failed undo again")
+        Decision::Undo(_) => (Message::Undo(pb::UndoWorkflow { by, reason }), "being taken back"),
+        Decision::Retry(args) => {
+            let history = client.history(id).await?;
+            return Ok(retries(&history, args.task.as_deref(), &by, &reason));
+        }
+        Decision::Skip(args) => {
+            let task_id = args.task.clone();
+            (Message::SkipTask(pb::SkipTask { task_id, by, reason }), "goes on without it")
+        }
+        Decision::Resolve(args) => {
+            let task_id = args.task.clone();
+            (Message::Resolve(pb::ResolveStuck { task_id, by, reason }), "resolved")
         }
     };
-    answered(&client, &id, message, what, args.output).await
+    Ok(vec![one])
 }
 
-/// Says that a task was taken back by hand.
-pub(crate) async fn resolve(place: &Place, args: &Resolve) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    let (task_id, by, reason) = (args.task.clone(), client.by.clone(), args.reason.clone());
-    let message = Message::Resolve(pb::ResolveStuck { task_id, by, reason });
-    answered(&client, &id, message, "resolved", args.output).await
+/// Approves or rejects what waits, bound to the plan as the log has it.
+async fn gate(
+    client: &Client,
+    id: &WorkflowId,
+    args: &AtGate,
+    approve: bool,
+) -> Result<Message, CliError> {
+    let history = client.history(id).await?;
+    let (gate, plan_digest) = choose(&history, args.gate.as_deref())?;
+    let (by, reason) = (client.by.clone(), args.about.reason.clone());
+    Ok(Message::DecideGate(pb::DecideGate { gate, approve, plan_digest, by, reason }))
+}
+
+/// Of the task, or of everything that is held; where nothing is held, of the failed undos.
+fn retries(
+    history: &History,
+    task: Option<&str>,
+    by: &str,
+    reason: &str,
+) -> Vec<(Message, &'static str)> {
+    let (by, reason) = (by.to_owned(), reason.to_owned());
+    let tasks = history.workflow().into_iter().flat_map(Workflow::tasks);
+    let held = tasks.filter(|(_, state)| state.status() == TaskStatus::Held);
+    let tasks: Vec<String> = match task {
+        Some(task) => vec![task.to_owned()],
+        None => held.map(|(spec, _)| spec.id.to_string()).collect(),
+    };
+    if tasks.is_empty() {
+        let again = Message::Retry(pb::RetryStuck { by, reason });
+        return vec![(again, "trying the failed undo again")];
+    }
+    let retry = |task_id| {
+        let (by, reason) = (by.clone(), reason.clone());
+        (Message::RetryTask(pb::RetryTask { task_id, by, reason }), "trying it again")
+    };
+    tasks.into_iter().map(retry).collect()
 }
 
 /// The gate that is meant, and the digest of the plan it belongs to.

@@ -87,7 +87,7 @@ fn tone(state: &str) -> Tone {
     match state {
         "done" => Tone::Good,
         "stuck" | "needs-reconcile" => Tone::Bad,
-        "undone" | "cancelled" | "rejected" | "waiting" | "undoing" => Tone::Warn,
+        "undone" | "cancelled" | "rejected" | "paused" | "waiting" | "undoing" => Tone::Warn,
         _ => Tone::Busy,
     }
 }

@@ -1,9 +1,10 @@
 //! `deadelus report`: what a workflow came to, in the form somebody wants it.
 
 use deadelus_mesh::objects;
+use deadelus_proto::WorkflowId;
 
 use crate::{
-    args::{Output, Place, ReportArgs, ReportFormat},
+    args::{Output, ReportFormat},
     client::Client,
     error::CliError,
     exit::Exit,
@@ -12,11 +13,13 @@ use crate::{
     term::{self, Term},
 };
 
-pub(crate) async fn run(place: &Place, args: &ReportArgs) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    let history = client.history(&id).await?;
-    print(&client, &history, args.output).await?;
+pub(crate) async fn run(
+    client: &Client,
+    id: &WorkflowId,
+    format: ReportFormat,
+) -> Result<Exit, CliError> {
+    let history = client.history(id).await?;
+    print(client, &history, format).await?;
     Ok(Exit::Done)
 }
 

@@ -1,10 +1,11 @@
 //! `deadelus show`: where a workflow and each of its tasks stand, read from its log.
 
 use deadelus_core::{Status, TaskStatus, Workflow};
+use deadelus_proto::WorkflowId;
 use serde::Serialize;
 
 use crate::{
-    args::{One, Place},
+    args::Output,
     client::Client,
     error::CliError,
     exit::Exit,
@@ -43,16 +44,18 @@ struct GateShown {
     by: String,
 }
 
-pub(crate) async fn run(place: &Place, args: &One) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    let history = client.history(&id).await?;
+pub(crate) async fn run(
+    client: &Client,
+    id: &WorkflowId,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let history = client.history(id).await?;
     let now = time::now_unix_ms();
     let Some(workflow) = history.workflow() else {
         let problem = history.alarms().join("; ");
         return Err(CliError::Log { workflow: id.to_string(), problem });
     };
-    if args.output.is_json() {
+    if output.is_json() {
         term::say_json(&shown(&history, workflow, now))?;
     } else {
         term::say(&text(&history, workflow, now, Term::stdout()))?;
@@ -68,7 +71,9 @@ pub(crate) fn exit_of(history: &History) -> Exit {
     match history.workflow().map(Workflow::status) {
         Some(Status::Ended(ending)) => Exit::of_ending(ending),
         Some(Status::Stuck) => Exit::Stuck,
-        Some(Status::Approval | Status::Running | Status::TakingBack) | None => Exit::Waiting,
+        Some(Status::Approval | Status::Running | Status::Paused | Status::TakingBack) | None => {
+            Exit::Waiting
+        }
     }
 }
 
@@ -81,7 +86,7 @@ pub(crate) fn status(history: &History, workflow: &Workflow) -> (Tone, String) {
     let tone = match status {
         Status::Ended(deadelus_core::Ending::Done) => Tone::Good,
         Status::Stuck => Tone::Bad,
-        Status::Ended(_) | Status::Approval | Status::TakingBack => Tone::Warn,
+        Status::Ended(_) | Status::Approval | Status::Paused | Status::TakingBack => Tone::Warn,
         Status::Running => Tone::Busy,
     };
     (tone, status.to_string())
@@ -107,7 +112,7 @@ fn shown(history: &History, workflow: &Workflow, now: i64) -> Shown {
         traceparent: workflow.traceparent().to_owned(),
         accepted_unix_ms: workflow.accepted_unix_ms(),
         updated_unix_ms: workflow.last_unix_ms(),
-        reason: workflow.ended().map(|(_, reason)| reason.to_owned()),
+        reason: reason(workflow),
         gates: gates.collect(),
         tasks: lines::lines(history, now),
         residue: workflow
@@ -119,8 +124,17 @@ fn shown(history: &History, workflow: &Workflow, now: i64) -> Shown {
     }
 }
 
+/// Why it ended, or why nothing more starts.
+fn reason(workflow: &Workflow) -> Option<String> {
+    let ended = workflow.ended().map(|(_, reason)| reason);
+    ended.or(workflow.pause().map(|pause| pause.reason.as_str())).map(str::to_owned)
+}
+
 fn text(history: &History, workflow: &Workflow, now: i64, term: Term) -> String {
     let mut out = head(history, workflow, now, term);
+    if let Some(pause) = workflow.pause() {
+        out.push_str(&hang("paused: ", &pause.reason, term.width));
+    }
     for (gate, state) in workflow.gates() {
         let what = match &state.decision {
             Some((true, by, reason)) => format!("approved by {by}: {reason}"),

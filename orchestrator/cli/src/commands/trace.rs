@@ -1,11 +1,11 @@
 //! `deadelus trace`: the waterfall of a workflow, read from its log.
 
-use deadelus_proto::Direction;
+use deadelus_proto::{Direction, WorkflowId};
 use serde::Serialize;
 
 use super::show;
 use crate::{
-    args::{One, Place},
+    args::Output,
     client::Client,
     error::CliError,
     exit::Exit,
@@ -29,12 +29,14 @@ struct Trace {
     tries: Vec<Try>,
 }
 
-pub(crate) async fn run(place: &Place, args: &One) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    let history = client.history(&id).await?;
+pub(crate) async fn run(
+    client: &Client,
+    id: &WorkflowId,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let history = client.history(id).await?;
     let now = time::now_unix_ms();
-    if args.output.is_json() {
+    if output.is_json() {
         term::say_json(&trace(&history, now))?;
     } else {
         term::say(&text(&history, now, Term::stdout()))?;

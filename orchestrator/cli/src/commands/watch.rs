@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{report, show};
 use crate::{
-    args::{One, Output, Place},
+    args::Output,
     client::Client,
     error::CliError,
     exit::Exit,
@@ -21,6 +21,7 @@ use crate::{
     screen::{self, Progress},
     term::{self, Term},
     time,
+    ways_out::ways_out,
 };
 
 /// How often elapsed times move.
@@ -29,10 +30,12 @@ const REDRAW_EVERY: Duration = Duration::from_millis(250);
 /// A wake-up may be lost; the log is looked at this often anyway.
 const LOOK_EVERY_REDRAWS: u32 = 8;
 
-pub(crate) async fn run(place: &Place, args: &One) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    follow(&client, &id, args.output).await
+pub(crate) async fn run(
+    client: &Client,
+    id: &WorkflowId,
+    output: Output,
+) -> Result<Exit, CliError> {
+    follow(client, id, output).await
 }
 
 /// Follows and, at the end, reports. With JSON only the report is printed.
@@ -59,10 +62,8 @@ pub(crate) async fn follow(
     match exit {
         Exit::Waiting => waiting(&history)?,
         Exit::Stuck => {
-            term::note(&format!(
-                "{id} is stuck: see `deadelus why {id}`; then `deadelus retry {id}`, or take it \
-                 back by hand and say so with `deadelus resolve {id} TASK --reason …`"
-            ));
+            term::note(&format!("{id} is stuck: see `deadelus why {id}`"));
+            history.workflow().map(ways_out).unwrap_or_default().iter().for_each(|w| note(w));
         }
         Exit::Done
         | Exit::Failed
@@ -115,19 +116,24 @@ async fn watch(
 
 /// Ended, stuck, damaged, or nothing but a person can move it.
 fn over(history: &History) -> bool {
-    let waits = |w: &Workflow| w.open_gates().next().is_some() && w.outstanding().is_empty();
+    let a_person = |w: &Workflow| w.open_gates().next().is_some() || w.pause().is_some();
+    let waits = |w: &Workflow| a_person(w) && w.outstanding().is_empty();
     show::exit_of(history) != Exit::Waiting || history.workflow().is_some_and(waits)
 }
 
 fn waiting(history: &History) -> Result<(), CliError> {
-    let id = history.id();
-    let gates = history.workflow().into_iter().flat_map(Workflow::open_gates);
-    for (gate, state) in gates {
+    let Some(workflow) = history.workflow() else { return Ok(()) };
+    for (gate, state) in workflow.open_gates() {
         term::say_line(&format!("gate {gate} waits for a person: {}", state.reason))?;
-        term::say_line(&format!("  deadelus approve {id} --gate {gate} --reason …"))?;
-        term::say_line(&format!("  deadelus reject {id} --gate {gate} --reason …"))?;
     }
-    Ok(())
+    if let Some(pause) = workflow.pause() {
+        term::say_line(&format!("paused: {}", pause.reason))?;
+    }
+    ways_out(workflow).iter().try_for_each(|way| term::say_line(&format!("  {way}")))
+}
+
+fn note(way: &str) {
+    term::note(&format!("  {way}"));
 }
 
 /// What stands on the screen.

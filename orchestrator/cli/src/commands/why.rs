@@ -1,14 +1,16 @@
-//! `deadelus why`: what a workflow waits for, read from its log.
+//! `deadelus why`: what a workflow waits for and what moves it on, read from its log.
 
+use deadelus_proto::WorkflowId;
 use serde::Serialize;
 
 use crate::{
-    args::{One, Place},
+    args::Output,
     client::Client,
     error::CliError,
     exit::Exit,
     history::History,
     term::{self, Term, hang},
+    ways_out::ways_out,
 };
 
 #[derive(Serialize)]
@@ -16,14 +18,17 @@ struct Why {
     workflow: String,
     status: String,
     waits_for: Vec<String>,
+    ways_out: Vec<String>,
 }
 
-pub(crate) async fn run(place: &Place, args: &One) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
-    let id = client.workflow_id(&args.id).await?;
-    let history = client.history(&id).await?;
+pub(crate) async fn run(
+    client: &Client,
+    id: &WorkflowId,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let history = client.history(id).await?;
     let why = why(&history);
-    if args.output.is_json() {
+    if output.is_json() {
         term::say_json(&why)?;
     } else {
         term::say(&text(&why, Term::stdout()))?;
@@ -35,7 +40,7 @@ fn why(history: &History) -> Why {
     let workflow = history.id().to_string();
     let Some(state) = history.workflow() else {
         let (status, waits_for) = ("unreadable".to_owned(), history.alarms().to_vec());
-        return Why { workflow, status, waits_for };
+        return Why { workflow, status, waits_for, ways_out: vec![] };
     };
     let mut waits_for: Vec<String> = state.why().iter().map(ToString::to_string).collect();
     if let Some((_, reason)) = state.ended() {
@@ -47,10 +52,17 @@ fn why(history: &History) -> Why {
     } else {
         state.status().to_string()
     };
-    Why { workflow, status, waits_for }
+    let ways_out = if history.needs_reconcile() { vec![] } else { ways_out(state) };
+    Why { workflow, status, waits_for, ways_out }
 }
 
 fn text(why: &Why, term: Term) -> String {
     let lines = why.waits_for.iter().map(|line| hang("  - ", line, term.width));
-    format!("{} is {}\n{}", why.workflow, why.status, lines.collect::<String>())
+    let mut out = format!("{} is {}\n{}", why.workflow, why.status, lines.collect::<String>());
+    if !why.ways_out.is_empty() {
+        out.push_str("what moves it on\n");
+        // Commands are copied: never broken.
+        out.extend(why.ways_out.iter().map(|way| format!("  {way}\n")));
+    }
+    out
 }

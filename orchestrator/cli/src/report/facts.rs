@@ -164,9 +164,11 @@ pub(super) fn budget(workflow: &Workflow) -> Option<Budget> {
             met: false,
             verdict: format!("Not proved to be met: {}", failure.message),
         }),
-        Progress::Waiting | Progress::Doing(_) | Progress::Again { .. } | Progress::Skipped(_) => {
-            None
-        }
+        Progress::Waiting
+        | Progress::Doing(_)
+        | Progress::Again { .. }
+        | Progress::Held(_)
+        | Progress::Skipped(_) => None,
     });
     verdicts.last()
 }
@@ -179,6 +181,7 @@ pub(super) fn failed(workflow: &Workflow) -> Vec<Failed> {
             message: failure.to_string(),
         }),
         Progress::Failed(_)
+        | Progress::Held(_)
         | Progress::Waiting
         | Progress::Doing(_)
         | Progress::Again { .. }
@@ -192,7 +195,7 @@ pub(super) fn checks(workflow: &Workflow) -> Vec<Checked> {
     let of = |(spec, state): (&CheckedTask, &TaskState)| {
         let checks = match &state.progress {
             Progress::Done(done) => done.checks.clone(),
-            Progress::Failed(failure) => failure.checks.clone(),
+            Progress::Failed(failure) | Progress::Held(failure) => failure.checks.clone(),
             Progress::Waiting
             | Progress::Doing(_)
             | Progress::Again { .. }
@@ -215,7 +218,7 @@ pub(super) fn artefacts(workflow: &Workflow) -> Vec<Evidence> {
     let of = |(spec, state): (&CheckedTask, &TaskState)| {
         let artefacts = match &state.progress {
             Progress::Done(done) => done.artefacts.clone(),
-            Progress::Failed(failure) => failure.artefacts.clone(),
+            Progress::Failed(failure) | Progress::Held(failure) => failure.artefacts.clone(),
             Progress::Waiting
             | Progress::Doing(_)
             | Progress::Again { .. }
@@ -248,6 +251,14 @@ pub(super) fn incidents(history: &History) -> Vec<String> {
             all.push(format!("{task} took effect after it had been given up; it was taken back"));
         } else if let Event::StuckResolved { task, by, reason } = &entry.event {
             all.push(format!("{task} was taken back by hand by {by}: {reason}"));
+        } else if let Event::TaskSkipped { task, by, reason } = &entry.event
+            && !by.is_empty()
+        {
+            all.push(format!("{task} was left out by {by}: {reason}"));
+        } else if let Event::TaskHeld { reason, .. } = &entry.event {
+            all.push(format!("paused for a person: {reason}"));
+        } else if let Event::Paused { by, reason } = &entry.event {
+            all.push(format!("paused by {by}: {reason}"));
         }
     }
     let mut owners: Vec<&str> = history.entries().iter().map(|e| e.owner.as_str()).collect();

@@ -213,6 +213,10 @@ fn outcome(
     match workflow.status() {
         Status::Approval => "It waits for the approval of its plan; nothing has begun.".to_owned(),
         Status::Running => "It is still under way.".to_owned(),
+        Status::Paused => {
+            let why = workflow.pause().map(|pause| pause.reason.as_str()).unwrap_or_default();
+            format!("It is paused; a person decides how it goes on. Why: {why}")
+        }
         Status::TakingBack => "It is being taken back.".to_owned(),
         Status::Stuck => "An undo failed; a person is needed.".to_owned(),
         Status::Ended(Ending::Undone) => {

@@ -131,6 +131,57 @@ impl Fold {
 }
 
 impl Node {
+    /// Whether it has no value where the task was never done: it reads what the task gives without
+    /// asking for its status first.
+    pub(super) fn insists_on(&self, task: &str) -> bool {
+        let insists = |node: &Self| node.insists_on(task);
+        match self {
+            Self::Task(id, Fact::Outputs | Fact::Checks | Fact::Artefacts) => id == task,
+            Self::Literal(_)
+            | Self::Request
+            | Self::Target
+            | Self::Local(_)
+            | Self::Param(_)
+            | Self::Task(_, Fact::Status) => false,
+            Self::Field(of, _) | Self::Has(of, _) | Self::Not(of) | Self::Negate(of) => insists(of),
+            // Each side may excuse the other.
+            Self::And(a, b) | Self::Or(a, b) => {
+                !self.asks_status(task) && (insists(a) || insists(b))
+            }
+            Self::If(parts) => {
+                let [condition, then, otherwise] = &**parts;
+                let excused = condition.asks_status(task);
+                insists(condition) || (!excused && (insists(then) || insists(otherwise)))
+            }
+            Self::Index(a, b) | Self::Binary(_, a, b) => insists(a) || insists(b),
+            Self::List(nodes) | Self::Call(_, nodes) => nodes.iter().any(insists),
+            Self::Object(entries) => entries.iter().any(|(k, v)| insists(k) || insists(v)),
+            Self::Each { over, body, .. } => insists(over) || insists(body),
+        }
+    }
+
+    /// Whether it asks for the task's status somewhere.
+    pub(super) fn asks_status(&self, task: &str) -> bool {
+        let asks = |node: &Self| node.asks_status(task);
+        match self {
+            Self::Task(id, Fact::Status) => id == task,
+            Self::Literal(_)
+            | Self::Request
+            | Self::Target
+            | Self::Local(_)
+            | Self::Param(_)
+            | Self::Task(_, Fact::Outputs | Fact::Checks | Fact::Artefacts) => false,
+            Self::Field(of, _) | Self::Has(of, _) | Self::Not(of) | Self::Negate(of) => asks(of),
+            Self::And(a, b) | Self::Or(a, b) | Self::Index(a, b) | Self::Binary(_, a, b) => {
+                asks(a) || asks(b)
+            }
+            Self::If(parts) => parts.iter().any(asks),
+            Self::List(nodes) | Self::Call(_, nodes) => nodes.iter().any(asks),
+            Self::Object(entries) => entries.iter().any(|(k, v)| asks(k) || asks(v)),
+            Self::Each { over, body, .. } => asks(over) || asks(body),
+        }
+    }
+
     pub(super) fn names(&self, names: &mut Names) {
         match self {
             Self::Literal(_) | Self::Request | Self::Target | Self::Local(_) => {}

@@ -50,6 +50,11 @@ impl Template {
         names
     }
 
+    /// Whether one of its expressions has no value where the task was never done.
+    pub(crate) fn insists_on(&self, task: &str) -> bool {
+        self.expressions().into_iter().any(|e| e.insists_on(task))
+    }
+
     /// The value with every expression evaluated.
     ///
     /// # Errors

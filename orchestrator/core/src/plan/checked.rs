@@ -12,7 +12,7 @@ use deadelus_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{OnFailure, Plan, Problems, canonical, compile, review};
+use super::{OnExhausted, OnFailure, Plan, Problems, canonical, compile, review};
 use crate::expr::{Expression, Template};
 
 /// A plan that makes sense. Its digest is what people approve.
@@ -86,6 +86,8 @@ pub struct CheckedTask {
     pub timeout_ms: i64,
     /// Tries, the first included.
     pub attempts: u32,
+    /// What it means that they are used up.
+    pub on_exhausted: OnExhausted,
     /// Resources it holds, the target's name filled in.
     pub locks: BTreeSet<String>,
     /// What doing it means for the world.

@@ -183,6 +183,7 @@ impl<'a> Compiler<'a> {
             gate: task.gate.clone(),
             timeout_ms: timeout?.unwrap_or(contract.timeout_ms),
             attempts,
+            on_exhausted: task.on_exhausted.or(self.plan.on_exhausted).unwrap_or_default(),
             locks: locks.chain(task.locks.iter().cloned()).collect(),
             effect: contract.effect,
             undo: contract.undo.clone(),

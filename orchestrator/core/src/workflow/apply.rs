@@ -7,7 +7,8 @@ use deadelus_proto::{
 };
 
 use super::{
-    EffectState, GateState, InFlight, Progress, ScopeState, TakeBack, TaskState, Workflow,
+    EffectState, GateState, InFlight, Pause, Progress, ScopeState, Skip, TakeBack, TaskState,
+    Workflow,
 };
 use crate::{
     event::{Attempt, Event, Gate, Told},
@@ -50,6 +51,7 @@ impl Workflow {
             accepted_unix_ms: at_unix_ms,
             gates: BTreeMap::new(),
             order: None,
+            pause: None,
             ended: None,
             last_unix_ms: at_unix_ms,
             events: 1,
@@ -82,6 +84,7 @@ impl Workflow {
                 self.moved("TaskDone", &attempt.task, |t, spec| {
                     t.done_by(attempt, done, told, spec)
                 })?;
+                self.lift_pause();
             }
             Event::TaskFailed { attempt, failure, told } => {
                 self.moved("TaskFailed", &attempt.task, |t, spec| {
@@ -95,13 +98,36 @@ impl Workflow {
                 let not_before = *not_before_unix_ms;
                 self.moved("RetryScheduled", &attempt.task, |t, _| t.retry(attempt, not_before))?;
             }
-            Event::TaskSkipped { task, reason } => {
-                self.moved("TaskSkipped", task, |t, _| t.skipped(reason))?;
+            Event::TaskSkipped { task, by, reason } => {
+                let skip = Skip { by: by.clone(), reason: reason.clone() };
+                self.moved("TaskSkipped", task, |t, _| t.skipped(skip))?;
+                self.lift_pause();
+            }
+            Event::TaskHeld { task, reason } => {
+                self.moved("TaskHeld", task, |t, _| t.held())?;
+                let (by, reason) = (String::new(), reason.clone());
+                self.pause.get_or_insert(Pause { by, reason, since_unix_ms: at });
+            }
+            Event::TaskRetried { task, .. } => {
+                self.moved("TaskRetried", task, |t, _| t.try_again(at))?;
+                self.lift_pause();
+            }
+            Event::Paused { by, reason } => {
+                let (by, reason) = (by.clone(), reason.clone());
+                self.paused_by(Pause { by, reason, since_unix_ms: at })?;
+            }
+            Event::Resumed { .. } => {
+                if self.pause.take().is_none() {
+                    return Err(Impossible::new("Resumed", "it is not paused"));
+                }
+                let held = |t: &&mut TaskState| matches!(t.progress, Progress::Held(_));
+                self.tasks.iter_mut().filter(held).for_each(|t| _ = t.try_again(at));
             }
             Event::ScopeClosing { scope, .. } => {
                 let at = self.move_scope(scope, ScopeState::Open, ScopeState::Closing)?;
                 let plan = Arc::clone(&self.plan);
                 plan.scopes()[at].tasks.iter().for_each(|t| self.tasks[*t].call_off_retry());
+                self.lift_pause();
             }
             Event::ScopeClosed { scope } => {
                 self.move_scope(scope, ScopeState::Closing, ScopeState::Closed)?;
@@ -123,6 +149,7 @@ impl Workflow {
                     return Err(Impossible::new("Ended", "it has ended"));
                 }
                 self.ended = Some((*ending, reason.clone()));
+                self.pause = None;
             }
         }
         self.last_unix_ms = at;
@@ -164,9 +191,29 @@ impl Workflow {
             return Err(Impossible::new("TakeBackOrdered", "it is being taken back"));
         }
         self.order = Some(order);
+        self.pause = None;
         self.ended = None;
         self.tasks.iter_mut().for_each(TaskState::call_off_retry);
         Ok(())
+    }
+
+    fn paused_by(&mut self, pause: Pause) -> Result<(), Impossible> {
+        if self.order.is_some() || self.ended.is_some() {
+            return Err(Impossible::new("Paused", "nothing starts any more"));
+        }
+        if self.pause.as_ref().is_some_and(|p| !p.by.is_empty()) {
+            return Err(Impossible::new("Paused", "a person has paused it"));
+        }
+        self.pause = Some(pause);
+        Ok(())
+    }
+
+    /// What no person has paused goes on as soon as nothing of it is held.
+    fn lift_pause(&mut self) {
+        let by_itself = self.pause.as_ref().is_some_and(|p| p.by.is_empty());
+        if by_itself && !self.tasks.iter().any(|t| matches!(t.progress, Progress::Held(_))) {
+            self.pause = None;
+        }
     }
 
     fn move_scope(
@@ -263,7 +310,7 @@ impl TaskState {
         spec: &CheckedTask,
     ) -> Option<()> {
         match (attempt.direction, &self.progress, &self.effect) {
-            (Direction::Do, Progress::Doing(_) | Progress::Again { .. }, _)
+            (Direction::Do, Progress::Doing(_) | Progress::Again { .. } | Progress::Held(_), _)
                 if (1..=self.attempt).contains(&attempt.number) =>
             {
                 self.progress = Progress::Done(Arc::clone(done));
@@ -372,11 +419,35 @@ impl TaskState {
         }
     }
 
-    fn skipped(&mut self, reason: &str) -> Option<()> {
-        if self.progress != Progress::Waiting {
-            return None;
+    /// The plan passes over what has not begun; a person also over what is between two tries.
+    fn skipped(&mut self, skip: Skip) -> Option<()> {
+        let by_a_person = !skip.by.is_empty();
+        let may = match self.progress {
+            Progress::Waiting => true,
+            Progress::Again { .. } | Progress::Held(_) => by_a_person,
+            Progress::Doing(_) | Progress::Done(_) | Progress::Failed(_) | Progress::Skipped(_) => {
+                false
+            }
+        };
+        if may {
+            self.progress = Progress::Skipped(skip);
         }
-        self.progress = Progress::Skipped(reason.to_owned());
+        may.then_some(())
+    }
+
+    fn held(&mut self) -> Option<()> {
+        let Progress::Failed(failure) = &self.progress else { return None };
+        self.progress = Progress::Held(failure.clone());
+        Some(())
+    }
+
+    fn try_again(&mut self, at_unix_ms: i64) -> Option<()> {
+        let (Progress::Held(failure) | Progress::Again { failure, .. }) = &self.progress else {
+            return None;
+        };
+        let failure = failure.clone();
+        self.tries_from = self.attempt + 1;
+        self.progress = Progress::Again { failure, not_before_unix_ms: at_unix_ms };
         Some(())
     }
 
@@ -415,7 +486,7 @@ impl TaskState {
 
     /// Nothing of the scope or the workflow starts any more.
     fn call_off_retry(&mut self) {
-        if let Progress::Again { failure, .. } = &self.progress {
+        if let Progress::Again { failure, .. } | Progress::Held(failure) = &self.progress {
             self.progress = Progress::Failed(failure.clone());
         }
     }

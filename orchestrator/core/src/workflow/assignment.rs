@@ -59,7 +59,8 @@ impl Workflow {
     pub(crate) fn runs(&self, at: usize) -> Result<Result<(), String>, Failure> {
         let spec = &self.plan.tasks()[at];
         let Some(when) = &spec.when else {
-            let missing = spec.needs.iter().find(|need| !self.is_done(**need));
+            let in_order = |at: usize| self.is_done(at) || self.tasks[at].is_left_out();
+            let missing = spec.needs.iter().find(|need| !in_order(**need));
             return Ok(missing.map_or(Ok(()), |need| {
                 Err(format!(
                     "it needs {}, which is {}",
@@ -98,7 +99,9 @@ impl Workflow {
             Progress::Done(_) => "undone",
             Progress::Failed(_) => "failed",
             Progress::Skipped(_) => "skipped",
-            Progress::Waiting | Progress::Doing(_) | Progress::Again { .. } => "waiting",
+            Progress::Waiting | Progress::Doing(_) | Progress::Again { .. } | Progress::Held(_) => {
+                "waiting"
+            }
         }
     }
 }

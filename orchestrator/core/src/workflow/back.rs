@@ -69,7 +69,7 @@ impl Workflow {
     }
 
     fn must_go(&self, at: usize) -> bool {
-        self.order.is_some() || self.closing(at)
+        self.order.is_some() || self.closing(at) || self.tasks[at].is_left_out()
     }
 
     /// Whether, while some task is being done, it is one that is taken back together with this.

@@ -25,6 +25,8 @@ pub struct TaskState {
     pub undo_attempt: u32,
     /// Who spoke last of doing it.
     pub told: Told,
+    /// The first attempt that counts against the tries it has.
+    pub(super) tries_from: u32,
     /// The first undo attempt that counts against the effect that stands now.
     pub(super) undo_from: u32,
     /// The attempts that said their effect was about to begin.
@@ -52,10 +54,21 @@ pub enum Progress {
     },
     /// It was done.
     Done(Arc<Done>),
+    /// Its tries are used up; a person decides.
+    Held(Failure),
     /// It was given up.
     Failed(Failure),
-    /// It never starts, and why.
-    Skipped(String),
+    /// It never starts, or is not tried again.
+    Skipped(Skip),
+}
+
+/// Why a task is passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// The person who left it out; empty where the plan did.
+    pub by: String,
+    /// In words.
+    pub reason: String,
 }
 
 /// What stands in the world because of a task.
@@ -97,6 +110,7 @@ pub enum TaskStatus {
     Waiting,
     Running,
     Retrying,
+    Held,
     Done,
     Failed,
     Skipped,
@@ -111,6 +125,7 @@ impl TaskState {
         match (&self.effect, &self.progress) {
             (_, Progress::Doing(_)) => TaskStatus::Running,
             (_, Progress::Again { .. }) => TaskStatus::Retrying,
+            (_, Progress::Held(_)) => TaskStatus::Held,
             (EffectState::Stuck(_), _) => TaskStatus::Stuck,
             (EffectState::Undoing(_) | EffectState::UndoAgain { .. }, _) => TaskStatus::Undoing,
             (EffectState::Undone(_), Progress::Done(_)) => TaskStatus::Undone,
@@ -128,6 +143,7 @@ impl TaskState {
             Progress::Waiting
             | Progress::Doing(_)
             | Progress::Again { .. }
+            | Progress::Held(_)
             | Progress::Failed(_)
             | Progress::Skipped(_) => None,
         }
@@ -137,8 +153,15 @@ impl TaskState {
     pub fn is_settled(&self) -> bool {
         match self.progress {
             Progress::Done(_) | Progress::Failed(_) | Progress::Skipped(_) => true,
-            Progress::Waiting | Progress::Doing(_) | Progress::Again { .. } => false,
+            Progress::Waiting | Progress::Doing(_) | Progress::Again { .. } | Progress::Held(_) => {
+                false
+            }
         }
+    }
+
+    /// Whether a person goes on without it. Nothing of it stays, and nothing waits for it.
+    pub fn is_left_out(&self) -> bool {
+        matches!(&self.progress, Progress::Skipped(skip) if !skip.by.is_empty())
     }
 
     /// Whether something of it is, or must be assumed to be, in the world.
@@ -158,6 +181,7 @@ impl TaskState {
             Progress::Doing(in_flight) => Some((Direction::Do, self.attempt, in_flight)),
             Progress::Waiting
             | Progress::Again { .. }
+            | Progress::Held(_)
             | Progress::Done(_)
             | Progress::Failed(_)
             | Progress::Skipped(_) => None,
@@ -183,6 +207,7 @@ impl TaskState {
             Progress::Again { not_before_unix_ms, .. } => Some(not_before_unix_ms),
             Progress::Waiting
             | Progress::Doing(_)
+            | Progress::Held(_)
             | Progress::Done(_)
             | Progress::Failed(_)
             | Progress::Skipped(_) => None,
@@ -204,7 +229,13 @@ impl TaskState {
     /// While it is done, from the first request until it settles; while it is taken back, only in
     /// flight, because what took effect late may have to be taken back before it.
     pub(crate) fn holds_locks(&self) -> bool {
-        self.in_flight().next().is_some() || self.retry_due().is_some()
+        let held = matches!(self.progress, Progress::Held(_));
+        held || self.in_flight().next().is_some() || self.retry_due().is_some()
+    }
+
+    /// Tries at doing it since a person last wanted it tried again.
+    pub(crate) fn tries(&self) -> u32 {
+        (self.attempt + 1).saturating_sub(self.tries_from.max(1))
     }
 
     /// Tries of the present undo so far.
@@ -245,6 +276,7 @@ impl TaskStatus {
             Self::Waiting => "waiting",
             Self::Running => "running",
             Self::Retrying => "retrying",
+            Self::Held => "held",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Skipped => "skipped",

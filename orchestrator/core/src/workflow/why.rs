@@ -19,6 +19,24 @@ pub enum Wait {
         /// Since when, in milliseconds since the epoch.
         since_unix_ms: i64,
     },
+    /// A person, because one has paused it or the tries of a task are used up.
+    Paused {
+        /// The person who paused it; empty where the tries of a task are used up.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Since when, in milliseconds since the epoch.
+        since_unix_ms: i64,
+    },
+    /// A person's word on a task whose tries are used up.
+    Held {
+        /// Which.
+        task: TaskId,
+        /// How often it was tried.
+        tries: u32,
+        /// What failed the last time.
+        failure: Failure,
+    },
     /// A specialist's answer.
     Answer {
         /// Which attempt of what.
@@ -71,6 +89,10 @@ impl Workflow {
         if self.ended.is_some() {
             return waits;
         }
+        if let Some(pause) = &self.pause {
+            let (by, reason) = (pause.by.clone(), pause.reason.clone());
+            waits.push(Wait::Paused { by, reason, since_unix_ms: pause.since_unix_ms });
+        }
         for at in 0..self.tasks.len() {
             self.why_task(at, &mut waits);
         }
@@ -80,7 +102,7 @@ impl Workflow {
 
     fn why_locks(&self, waits: &mut Vec<Wait>) {
         let (held, over) = (self.held_locks(), self.scopes_over());
-        let forward = self.order.is_none() && !self.awaits_approval();
+        let forward = self.order.is_none() && self.pause.is_none() && !self.awaits_approval();
         for (at, (spec, task)) in self.tasks().enumerate() {
             let ready = forward
                 && task.progress == Progress::Waiting
@@ -107,7 +129,13 @@ impl Workflow {
                 deadline_unix_ms: in_flight.deadline_unix_ms,
             });
         }
-        if let Progress::Again { failure, not_before_unix_ms } = &task.progress {
+        if let Progress::Held(failure) = &task.progress {
+            let (task, tries) = (spec.id.clone(), task.tries());
+            waits.push(Wait::Held { task, tries, failure: failure.clone() });
+        }
+        if let Progress::Again { failure, not_before_unix_ms } = &task.progress
+            && self.pause.is_none()
+        {
             waits.push(Wait::Retry {
                 key: key(deadelus_proto::Direction::Do, task.attempt + 1),
                 not_before_unix_ms: *not_before_unix_ms,
@@ -136,6 +164,15 @@ impl fmt::Display for Wait {
         match self {
             Self::Person { gate, reason, since_unix_ms } => {
                 write!(f, "gate {gate}: waits for a person since {}: {reason}", utc(*since_unix_ms))
+            }
+            Self::Paused { by, reason, since_unix_ms } if by.is_empty() => {
+                write!(f, "paused since {}: {reason}", utc(*since_unix_ms))
+            }
+            Self::Paused { by, reason, since_unix_ms } => {
+                write!(f, "paused by {by} since {}: {reason}", utc(*since_unix_ms))
+            }
+            Self::Held { task, tries, failure } => {
+                write!(f, "{task}: held after {tries} tries: {failure}")
             }
             Self::Answer { key, since_unix_ms, deadline_unix_ms, cancelling } => {
                 let what = if *cancelling { "was told to stop" } else { "is in flight" };

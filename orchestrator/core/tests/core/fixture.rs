@@ -236,6 +236,24 @@ pub(crate) fn retry_stuck() -> Input {
     Input::RetryStuck { by: "ada".into(), reason: "repaired".into() }
 }
 
+pub(crate) fn pause() -> Input {
+    Input::Pause { by: "ada".into(), reason: "to look".into() }
+}
+
+pub(crate) fn resume() -> Input {
+    Input::Resume { by: "ada".into(), reason: "looked".into() }
+}
+
+pub(crate) fn retry_task(task: &str) -> Input {
+    let task = task.parse().unwrap();
+    Input::RetryTask { task, by: "ada".into(), reason: "it is up again".into() }
+}
+
+pub(crate) fn skip_task(task: &str) -> Input {
+    let task = task.parse().unwrap();
+    Input::SkipTask { task, by: "ada".into(), reason: "not needed today".into() }
+}
+
 pub(crate) fn resolve_stuck(task: &str) -> Input {
     let task = task.parse().unwrap();
     Input::ResolveStuck { task, by: "ada".into(), reason: "dropped it".into() }

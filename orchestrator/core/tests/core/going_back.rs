@@ -71,7 +71,9 @@ fn what_may_have_happened_is_taken_back_whether_or_not_it_did() {
 
 #[test]
 fn a_timeout_with_a_way_back_is_taken_back() {
-    let mut shell = Shell::start(&plan("tasks: {a: {does: t.make, title: A, attempts: 1}}"));
+    let mut shell = Shell::start(&plan(
+        "tasks: {a: {does: t.make, title: A, attempts: 1, on_exhausted: undo}}",
+    ));
     let key = shell.asked("a");
     shell.record(&key);
     shell.wake();
@@ -222,7 +224,8 @@ fn what_lands_after_the_end_is_taken_back_and_it_ends_the_same_way() {
 
 #[test]
 fn what_lands_in_a_closed_scope_is_taken_back_though_others_went_on() {
-    let text = "scopes: {s: {title: S, on_failure: continue}}
+    let text = "on_exhausted: undo
+scopes: {s: {title: S, on_failure: continue}}
 tasks:
   a: {does: t.make, title: A, scope: s, attempts: 1}
   b: {does: t.make, title: B, needs: [a], when: 'true'}";
@@ -352,7 +355,7 @@ fn no_specialist_can_make_another_do_things() {
 
 #[test]
 fn a_slow_failure_of_what_was_given_up_counts_if_it_left_something() {
-    let text = "tasks: {a: {does: t.make, title: A, attempts: 1}}";
+    let text = "tasks: {a: {does: t.make, title: A, attempts: 1, on_exhausted: undo}}";
     for (left, asked) in [(Aftermath::Untouched, 0), (Aftermath::Partial, 1)] {
         let mut shell = Shell::start(&plan(text));
         let key = shell.asked("a");
@@ -381,7 +384,8 @@ fn a_tick_before_its_time_is_no_news_even_when_stuck() {
 #[test]
 fn what_lands_on_something_half_undone_is_taken_back_first_though_both_want_one_lock() {
     let mut shell = Shell::start(&plan(
-        "tasks:
+        "on_exhausted: undo
+tasks:
           a: {does: t.make, title: A, locks: [x]}
           b: {does: t.make, title: B, needs: [a], locks: [x], attempts: 1}",
     ));

@@ -11,6 +11,8 @@ mod going_back;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod world;

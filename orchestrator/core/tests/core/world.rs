@@ -12,12 +12,16 @@ mod specialists;
 use std::{collections::BTreeMap, sync::Arc};
 
 use deadelus_core::{
-    CheckedPlan, Command, Ending, Event, Gate, Input, Refusal, Status, TaskStatus, Workflow, step,
+    CheckedPlan, Command, EffectState, Ending, Event, Gate, Input, Refusal, Status, TaskStatus,
+    Workflow, step,
 };
 use deadelus_proto::{Assignment, Effect, TaskKey};
 use fastrand::Rng;
 
-use crate::fixture::{cancel, gate_input, report, resolve_stuck, retry_stuck, start, undo};
+use crate::fixture::{
+    cancel, gate_input, pause, report, resolve_stuck, resume, retry_stuck, retry_task, skip_task,
+    start, undo,
+};
 use properties::Properties;
 use random_plan::random_plan;
 use specialists::Specialists;
@@ -57,6 +61,12 @@ fn it_always_ends_and_the_world_is_as_it_says() {
             "timed out",
             "retried",
             "late after the end",
+            "held",
+            "paused",
+            "resumed",
+            "retried by a person",
+            "left out",
+            "left out and taken back",
         ]
         .iter()
         .for_each(|what| rare(what));
@@ -229,8 +239,19 @@ impl World {
         let stuck = workflow.tasks().find(|(_, task)| task.status() == TaskStatus::Stuck);
         let stuck = stuck.map(|(spec, _)| spec.id.clone());
         let gate = self.rng.choice(&gates).map(ToString::to_string);
+        let task = self.rng.choice(self.plan.tasks()).map(|spec| spec.id.to_string()).unwrap();
+        let held = workflow.tasks().find(|(_, task)| task.status() == TaskStatus::Held);
+        let held = held.map(|(spec, _)| spec.id.to_string());
         let input = match (workflow.status(), stuck, gate) {
             _ if self.mishap(4) => cancel(),
+            _ if self.mishap(10) => pause(),
+            _ if self.mishap(5) => retry_task(&task),
+            _ if self.mishap(10) => skip_task(&task),
+            (Status::Paused, ..) => match held {
+                Some(held) if self.rng.bool() => retry_task(&held),
+                Some(held) if self.mishap(40) => skip_task(&held),
+                Some(_) | None => resume(),
+            },
             (Status::Ended(Ending::Done), ..) if self.mishap(50) => undo(),
             (_, Some(task), _) if self.mishap(40) => {
                 self.specialists.world.remove(&task);
@@ -281,6 +302,17 @@ impl World {
                 }
                 Event::StuckRetried { .. } | Event::StuckResolved { .. } => count("stuck"),
                 Event::ScopeClosed { .. } => count("scope closed"),
+                Event::TaskHeld { .. } => count("held"),
+                Event::Paused { .. } => count("paused"),
+                Event::Resumed { .. } => count("resumed"),
+                Event::TaskRetried { .. } => count("retried by a person"),
+                Event::TaskSkipped { task, by, .. } if !by.is_empty() => {
+                    count("left out");
+                    let (_, state) = self.state.as_ref().unwrap().task(task).unwrap();
+                    if matches!(state.effect, EffectState::Undone(_)) {
+                        count("left out and taken back");
+                    }
+                }
                 Event::TaskTimedOut { .. } => count("timed out"),
                 Event::RetryScheduled { .. } => count("retried"),
                 Event::Ended { .. } => ended = true,

@@ -14,6 +14,9 @@ pub(crate) struct Properties {
     asked: BTreeSet<(TaskId, Direction, u32)>,
     taking_back: bool,
     approved: bool,
+    /// By the events alone: a person's word, and the tasks whose tries are used up.
+    paused: bool,
+    held: BTreeSet<TaskId>,
 }
 
 impl Properties {
@@ -48,11 +51,13 @@ impl Properties {
                     state = Some(Workflow::begin(id, event, step.at_unix_ms).unwrap());
                 }
             }
-            self.remember(event);
+            self.remember(event, plan);
             self.asked_is_outstanding(state.as_ref().unwrap());
         }
         assert_eq!(state.as_ref(), Some(after), "the fold of the events is the state");
         self.one_holder_per_lock(after);
+        let stands_still = self.paused || !self.held.is_empty();
+        assert_eq!(after.pause().is_some(), stands_still && after.ended().is_none());
         assert_eq!(after.why().is_empty(), after.ended().is_some(), "{after:#?}");
         self.decisions.push((step.at_unix_ms, step.events.clone()));
     }
@@ -77,6 +82,8 @@ impl Properties {
         match direction {
             Direction::Do => {
                 assert!(!self.taking_back, "{task} starts while everything is taken back");
+                let stands_still = self.paused || !self.held.is_empty();
+                assert!(!stands_still, "{task} starts while it is paused");
                 assert!(self.approved || !state.gates().contains_key(&Gate::Plan), "not approved");
                 let gate = state.gates().get(&Gate::Task(task.clone()));
                 let passed = gate.is_some_and(|g| matches!(g.decision, Some((true, ..))));
@@ -84,11 +91,15 @@ impl Properties {
                 for need in spec.needs.iter().map(|n| &plan.tasks()[*n]) {
                     let (_, need_state) = state.task(&need.id).unwrap();
                     assert!(need_state.is_settled(), "{task} starts before {}", need.id);
-                    let done = need_state.status() == TaskStatus::Done;
+                    let done = need_state.status() == TaskStatus::Done || need_state.is_left_out();
                     assert!(spec.when.is_some() || done, "{task} stands on {}", need.id);
                 }
             }
             Direction::Undo => {
+                // Nothing stands on what a person went on without.
+                if state.task(task).unwrap().1.is_left_out() {
+                    return;
+                }
                 let position = plan.position(task).unwrap();
                 for (other, other_state) in state.tasks() {
                     let alike = self.taking_back || other.scope == spec.scope;
@@ -113,8 +124,15 @@ impl Properties {
         )
     }
 
-    fn remember(&mut self, event: &Event) {
+    fn remember(&mut self, event: &Event, plan: &CheckedPlan) {
+        if let Event::TaskDone { attempt, .. } = event {
+            self.held.remove(&attempt.task);
+        }
         match event {
+            Event::ScopeClosing { scope, .. } => {
+                let of = |task: &TaskId| plan.plan().tasks[task.as_str()].scope.as_ref();
+                self.held.retain(|task| of(task) != Some(scope));
+            }
             Event::TaskRequested { attempt: a, .. } => {
                 assert!(self.asked.insert((a.task.clone(), a.direction, a.number)));
             }
@@ -124,15 +142,26 @@ impl Properties {
                 self.asked.retain(|(task, way, _)| (task, way) != (&a.task, &a.direction));
             }
             Event::LateEffect { task, .. } => self.forget_undo(task),
-            Event::TakeBackOrdered { .. } => self.taking_back = true,
+            Event::TakeBackOrdered { .. } => {
+                self.taking_back = true;
+                self.paused = false;
+                self.held.clear();
+            }
+            Event::Paused { .. } => self.paused = true,
+            Event::Resumed { .. } => {
+                self.paused = false;
+                self.held.clear();
+            }
+            Event::TaskHeld { task, .. } => assert!(self.held.insert(task.clone())),
+            Event::TaskRetried { task, .. } | Event::TaskSkipped { task, .. } => {
+                self.held.remove(task);
+            }
             Event::GateDecided { gate: Gate::Plan, approved, .. } => self.approved = *approved,
             Event::UndoRecorded { .. }
             | Event::Accepted { .. }
             | Event::GateOpened { .. }
             | Event::GateDecided { .. }
             | Event::RetryScheduled { .. }
-            | Event::TaskSkipped { .. }
-            | Event::ScopeClosing { .. }
             | Event::ScopeClosed { .. }
             | Event::StuckRetried { .. }
             | Event::StuckResolved { .. }

@@ -27,7 +27,11 @@ pub(crate) fn random_plan(rng: &mut Rng) -> Arc<CheckedPlan> {
 
 fn text(rng: &mut Rng) -> String {
     let approval = if rng.u8(..) < 40 { "required" } else { "none" };
-    let mut text = format!("deadelus: 1\ntitle: T\ntarget: shop\napproval: {approval}\nscopes:\n");
+    let mut text = format!("deadelus: 1\ntitle: T\ntarget: shop\napproval: {approval}\n");
+    if rng.u8(..) < 100 {
+        text.push_str("on_exhausted: undo\n");
+    }
+    text.push_str("scopes:\n");
     let scopes = rng.usize(0..=3);
     for scope in 0..scopes {
         let policy = if rng.u8(..) < 180 { "continue" } else { "abort" };
@@ -49,6 +53,10 @@ fn task_text(rng: &mut Rng, text: &mut String, task: usize, scopes: usize) {
     write!(text, "  t{task}: {{does: t.{does}, title: T, needs: [{}]", needs_text.join(", "))
         .unwrap();
     write!(text, ", attempts: {}", rng.u32(1..=3)).unwrap();
+    if rng.u8(..) < 50 {
+        let policy = rng.choice(["pause", "undo"].iter()).unwrap();
+        write!(text, ", on_exhausted: {policy}").unwrap();
+    }
     if does != "ship" && scopes > 0 && rng.bool() {
         write!(text, ", scope: s{}", rng.usize(0..scopes)).unwrap();
     }
