@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use deadelus_core::{Chain, Command, Event, Input, Proposal, Status, Workflow};
+use deadelus_core::{Chain, Command, Entry, Event, Input, Proposal, Status, Workflow};
 use deadelus_mesh::{MeshError, append::Appended};
 use deadelus_proto::{SpecialistName, TaskKey, WorkflowId, pb};
 
@@ -59,6 +59,7 @@ enum Work<T> {
 struct Pending<T> {
     ticket: Option<T>,
     id: String,
+    sha256: [u8; 32],
     proposal: Proposal,
     begins: bool,
 }
@@ -103,7 +104,7 @@ pub enum Act<T> {
     /// Append the decision if `expected` is the sequence of the subject's last message.
     Append {
         /// What was decided.
-        decision: pb::Decision,
+        entry: Entry,
         /// What it builds on, physically.
         expected: u64,
     },
@@ -252,8 +253,8 @@ impl<T> Desk<T> {
         let begins = matches!(input, Input::Start { .. });
         match self.log.propose(input, at.unix_ms) {
             Ok(Some(proposal)) => {
-                let pending = Pending { ticket: Some(ticket), id: self.name(at), proposal, begins };
-                self.append(pending, id, acts);
+                let entry = self.entry(&proposal, id, at);
+                self.append(Some(ticket), proposal, begins, entry, acts);
             }
             Ok(None) => {
                 if redelivered {
@@ -265,12 +266,24 @@ impl<T> Desk<T> {
         }
     }
 
-    fn append(&mut self, pending: Pending<T>, cause: String, acts: &mut Vec<Act<T>>) {
-        let (at, events) = (pending.proposal.at_unix_ms(), pending.proposal.events().to_vec());
-        let owner = self.owner.to_string();
-        let decision = self.log.next(pending.id.clone(), owner, cause, at, events);
-        acts.push(Act::Append { decision, expected: self.log.last_sequence() });
-        self.work = Work::Append(Box::new(pending));
+    fn append(
+        &mut self,
+        ticket: Option<T>,
+        proposal: Proposal,
+        begins: bool,
+        entry: Entry,
+        acts: &mut Vec<Act<T>>,
+    ) {
+        let (id, sha256) = (entry.id.clone(), entry.sha256);
+        acts.push(Act::Append { entry, expected: self.log.last_sequence() });
+        self.work = Work::Append(Box::new(Pending { ticket, id, sha256, proposal, begins }));
+    }
+
+    /// The proposal as the log is to have it.
+    fn entry(&self, proposal: &Proposal, cause: String, at: Moment) -> Entry {
+        let (id, owner) = (self.name(at), self.owner.to_string());
+        let (decided, events) = (proposal.at_unix_ms(), proposal.events().to_vec());
+        self.log.next(id, owner, cause, decided, events)
     }
 
     fn appended(
@@ -282,10 +295,10 @@ impl<T> Desk<T> {
         let Work::Append(pending) = std::mem::replace(&mut self.work, Work::Nothing) else {
             return;
         };
-        let Pending { ticket, id, proposal, begins } = *pending;
+        let Pending { ticket, id, sha256, proposal, begins } = *pending;
         match outcome {
             Ok(Appended::At(sequence)) => {
-                self.adopt(sequence, id, proposal, at, acts);
+                self.adopt(sequence, id, sha256, proposal, at, acts);
                 acts.extend(ticket.map(|ticket| Act::Finish(ticket, vec![])));
             }
             Ok(Appended::Lost) => {
@@ -314,12 +327,13 @@ impl<T> Desk<T> {
         &mut self,
         sequence: u64,
         id: String,
+        sha256: [u8; 32],
         proposal: Proposal,
         at: Moment,
         acts: &mut Vec<Act<T>>,
     ) {
         let was_stuck = self.log.workflow().is_some_and(|w| w.status() == Status::Stuck);
-        let events = self.log.adopt(sequence, id, proposal);
+        let events = self.log.adopt(sequence, id, sha256, proposal);
         self.settled(acts);
         if let Some(workflow) = self.log.workflow() {
             for key in events.iter().filter_map(|event| requested(workflow, event)) {
@@ -363,8 +377,8 @@ impl<T> Desk<T> {
     fn tick(&mut self, at: Moment, acts: &mut Vec<Act<T>>) {
         match self.log.propose(Input::Tick, at.unix_ms) {
             Ok(Some(proposal)) => {
-                let pending = Pending { ticket: None, id: self.name(at), proposal, begins: false };
-                self.append(pending, "timer".to_owned(), acts);
+                let entry = self.entry(&proposal, "timer".to_owned(), at);
+                self.append(None, proposal, false, entry, acts);
             }
             // The clock was a little early.
             Ok(None) | Err(_) => self.alarm = Some(at.unix_ms + PAUSE_AFTER_FAILURE_MS),

@@ -4,7 +4,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::PullConsumer;
-use deadelus_core::{Input, Problems};
+use deadelus_core::{Fork, Input, Problems};
 use deadelus_mesh::{Mesh, MeshError, dead, streams};
 use deadelus_proto::{
     Report, Sha256, SpecialistName, Subject, WorkflowId,
@@ -150,7 +150,12 @@ impl Inbox {
                 }
                 Input::Report(report)
             }
-            Said::Start(start) => self.start(workflow, start)?,
+            Said::Start(start) => self.start(workflow, start, None)?,
+            Said::Fork(mut fork) => {
+                let start = fork.start.take().ok_or_else(|| malformed(&"a fork of no plan"))?;
+                let fork = Fork::try_from(fork).map_err(|e| problem(&e))?;
+                self.start(workflow, start, Some(fork))?
+            }
             Said::DecideGate(decide) => Input::DecideGate {
                 gate: decide.gate.parse().map_err(|e| problem(&e))?,
                 approve: decide.approve,
@@ -182,7 +187,12 @@ impl Inbox {
         Ok((inbound.id, input))
     }
 
-    fn start(&self, workflow: &WorkflowId, start: pb::StartWorkflow) -> Result<Input, Refused> {
+    fn start(
+        &self,
+        workflow: &WorkflowId,
+        start: pb::StartWorkflow,
+        fork: Option<Fork>,
+    ) -> Result<Input, Refused> {
         if !self.hub.has_room() {
             return Err(problem(&"too many workflows are open; try again when some have ended"));
         }
@@ -202,6 +212,7 @@ impl Inbox {
             digest,
             submitted_by: start.submitted_by,
             traceparent: String::new(),
+            fork,
         })
     }
 

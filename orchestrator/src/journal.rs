@@ -3,15 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{HeaderMap, jetstream::kv};
-use bytes::Bytes;
-use deadelus_core::{Chain, Link};
+use deadelus_core::{Chain, Entry, Link};
 use deadelus_mesh::{
     Mesh, MeshError,
     append::{self, Append},
     streams, trace,
 };
-use deadelus_proto::{Subject, WorkflowId, pb};
-use prost::Message as _;
+use deadelus_proto::{Subject, WorkflowId};
 
 /// Between two looks at a log that cannot be read.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -68,14 +66,13 @@ impl Journal {
     pub(crate) fn append(
         &self,
         workflow: &WorkflowId,
-        decision: &pb::Decision,
+        entry: Entry,
         expected: u64,
     ) -> Result<Append, MeshError> {
         let subject = self.mesh.subjects.of(&Subject::Log(workflow.clone()));
         let mut headers = HeaderMap::new();
         trace::inject(&mut headers);
-        let bytes: Bytes = decision.encode_to_vec().into();
-        Append::new(subject, expected, decision.id.clone(), bytes, headers)
+        Append::new(subject, expected, entry.id, entry.bytes.into(), headers)
     }
 }
 
@@ -88,10 +85,7 @@ pub async fn read(mesh: &Mesh, id: &WorkflowId) -> Result<Chain, MeshError> {
     let subject = mesh.subjects.of(&Subject::Log(id.clone()));
     let mut chain = Chain::new(id.clone());
     for (sequence, bytes) in append::read_log(mesh, &subject, 0).await? {
-        match pb::Decision::decode(bytes) {
-            Ok(decision) => tell(id, &chain.read(sequence, decision)),
-            Err(problem) => tell(id, &chain.read_junk(sequence, problem)),
-        }
+        tell(id, &chain.read(sequence, &bytes));
     }
     Ok(chain)
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use deadelus_core::{Chain, Input};
+use deadelus_core::{Chain, Entry, Input};
 use deadelus_mesh::{
     MeshError,
     append::{Append, Appended, Next},
@@ -22,7 +22,7 @@ use deadelus_mesh::{
     meters,
     pipeline::{Answer, Pipeline},
 };
-use deadelus_proto::{TaskKey, WorkflowId, pb};
+use deadelus_proto::{TaskKey, WorkflowId};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tracing::{Instrument as _, Span};
 
@@ -257,7 +257,7 @@ impl Shard {
                     (id, Slow::Read(Box::new(chain)))
                 });
             }
-            Act::Append { decision, expected } => self.append(workflow, &decision, expected).await,
+            Act::Append { entry, expected } => self.append(workflow, entry, expected).await,
             Act::Tell { events, was_stuck } => {
                 if let Some(workflow) = self.workflow(workflow) {
                     telling::of(workflow, &events, was_stuck);
@@ -280,10 +280,10 @@ impl Shard {
         }
     }
 
-    async fn append(&mut self, workflow: &WorkflowId, decision: &pb::Decision, expected: u64) {
+    async fn append(&mut self, workflow: &WorkflowId, entry: Entry, expected: u64) {
         let Some(seat) = self.seats.get_mut(workflow) else { return };
         let span = seat.desk.in_hand().map_or_else(Span::none, |ticket| ticket.span.clone());
-        let append = span.in_scope(|| self.journal.append(workflow, decision, expected));
+        let append = span.in_scope(|| self.journal.append(workflow, entry, expected));
         match append {
             Ok(append) => {
                 let (subject, headers, bytes) = append.message();

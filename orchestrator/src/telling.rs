@@ -45,6 +45,7 @@ fn settled(event: &Event) -> Option<(&TaskId, &'static str)> {
         Event::TaskTimedOut { attempt } => Some((&attempt.task, "timed_out")),
         Event::TaskSkipped { task, .. } => Some((task, "skipped")),
         Event::Accepted { .. }
+        | Event::TaskInherited { .. }
         | Event::GateOpened { .. }
         | Event::GateDecided { .. }
         | Event::TaskRequested { .. }

@@ -54,6 +54,10 @@ pub(crate) enum Command {
     List(List),
     /// Write an artefact (a measurement, a plan, evidence) to standard output
     Artefact(Artefact),
+    /// Verify that nobody has changed the log of a workflow, and say who decided what
+    Audit(Audit),
+    /// Begin a new workflow that keeps the results before a task
+    Fork(Fork),
     #[command(flatten)]
     Look(Look),
     #[command(flatten)]
@@ -87,6 +91,33 @@ pub(crate) enum Look {
     Trace(One),
     /// Report what was asked, found, changed, taken back, and how to undo it
     Report(ReportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fork {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// The first task that is done anew, and with it all that stands on it
+    #[arg(long, value_name = "TASK")]
+    pub(crate) from: String,
+    /// Approve the plan without asking
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The workflow's id, `latest`, or - for ids on standard input
+    #[arg(required_unless_present = "file")]
+    pub(crate) id: Option<String>,
+    /// An exported log instead of the mesh's: nothing has to run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "export"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Write the log to a file, every decision byte for byte
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// What a person decides about a workflow.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_nats::{HeaderMap, client::RequestErrorKind, jetstream::kv::Operation};
+use bytes::Bytes;
 use deadelus_mesh::{
     Mesh, append,
     config::{self, Layers, NatsConfig},
@@ -152,6 +153,14 @@ impl Client {
             return Err(CliError::NoWorkflow(id.to_string()));
         }
         Ok(history)
+    }
+
+    /// Every message of a workflow's log, byte for byte, with its place in the stream.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(crate) async fn log(&self, id: &WorkflowId) -> Result<Vec<(u64, Bytes)>, CliError> {
+        Ok(append::read_log(&self.mesh, &self.log_subject(id), 1).await?)
     }
 
     /// Reads what was decided since. Says whether there was anything.

@@ -8,7 +8,6 @@ use deadelus_proto::{
     Aftermath, Artefact, Body, Capability, Check, Done, Effect, ErrorClass, Failure, Idempotency,
     News, Report, SpecialistCard, TargetCard, TaskKey, Undo, UndoClass,
 };
-use prost::Message;
 use serde_json::{Value, json};
 
 use crate::history::History;
@@ -26,6 +25,8 @@ pub(crate) struct Story {
     state: Option<Workflow>,
     chain: Chain,
     history: History,
+    /// Every message, as the stream has it.
+    log: Vec<(u64, Vec<u8>)>,
     now_ms: i64,
     sequence: u64,
 }
@@ -107,7 +108,7 @@ pub(crate) fn undone() -> History {
     story.history
 }
 
-fn to_the_end() -> Story {
+pub(crate) fn to_the_end() -> Story {
     let mut story = Story::begin();
     story.approve();
     story.done("measure0", measured(400.0, 300_000.0));
@@ -139,6 +140,7 @@ impl Story {
             state: None,
             chain: Chain::new(id.clone()),
             history: History::new(id.clone()),
+            log: vec![],
             now_ms: BEGIN_UNIX_MS,
             sequence: 0,
         };
@@ -146,7 +148,14 @@ impl Story {
         let digest = plan.digest().clone();
         let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
         let submitted_by = "ada".to_owned();
-        story.take(Input::Start { workflow: id, plan, digest, submitted_by, traceparent });
+        story.take(Input::Start {
+            workflow: id,
+            plan,
+            digest,
+            submitted_by,
+            traceparent,
+            fork: None,
+        });
         story
     }
 
@@ -155,6 +164,11 @@ impl Story {
         let gate = "plan".parse().unwrap();
         let (by, reason) = ("ada".to_owned(), "looked at it".to_owned());
         self.take(Input::DecideGate { gate, approve: true, digest, by, reason });
+    }
+
+    /// The whole story's log, message by message.
+    pub(crate) fn log(&self) -> &[(u64, Vec<u8>)] {
+        &self.log
     }
 
     pub(crate) fn history(&self) -> &History {
@@ -216,9 +230,10 @@ impl Story {
         self.sequence += 1;
         let id = format!("d-{}", self.sequence);
         let owner = "orchestrator-1".to_owned();
-        let decision = self.chain.next(id, owner, String::new(), self.now_ms, step.events);
-        assert_eq!(self.chain.read(self.sequence, decision.clone()), Link::Accepted);
-        self.history.read(self.sequence, &decision.encode_to_vec()).unwrap();
+        let entry = self.chain.next(id, owner, String::new(), self.now_ms, step.events);
+        assert_eq!(self.chain.read(self.sequence, &entry.bytes), Link::Accepted);
+        self.history.read(self.sequence, &entry.bytes).unwrap();
+        self.log.push((self.sequence, entry.bytes));
     }
 }
 

@@ -2,7 +2,7 @@
 //! works on bytes that were read, so `show`, `why`, `trace` and `report` need no orchestrator.
 
 use deadelus_core::{Chain, Event, Link, Workflow};
-use deadelus_proto::{WorkflowId, pb};
+use deadelus_proto::{Sha256, WorkflowId, pb};
 use prost::Message;
 
 use crate::error::CliError;
@@ -14,6 +14,8 @@ pub(crate) struct History {
     chain: Chain,
     entries: Vec<Entry>,
     alarms: Vec<String>,
+    messages: usize,
+    unlinked: usize,
 }
 
 /// One event.
@@ -30,7 +32,8 @@ pub(crate) struct Entry {
 impl History {
     /// Of a workflow of which nothing was read.
     pub(crate) fn new(id: WorkflowId) -> Self {
-        Self { chain: Chain::new(id.clone()), id, entries: vec![], alarms: vec![] }
+        let chain = Chain::new(id.clone());
+        Self { id, chain, entries: vec![], alarms: vec![], messages: 0, unlinked: 0 }
     }
 
     /// Takes in the next message of the workflow's subject.
@@ -39,9 +42,8 @@ impl History {
     /// [`CliError::Log`] when the message is none of ours.
     pub(crate) fn read(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), CliError> {
         let unreadable = |problem: String| CliError::Log { workflow: self.id.to_string(), problem };
-        let decision = pb::Decision::decode(bytes).map_err(|e| unreadable(e.to_string()))?;
-        match self.chain.read(sequence, decision.clone()) {
-            Link::Accepted => {}
+        match self.chain.read(sequence, bytes) {
+            Link::Accepted => self.messages += 1,
             Link::Known => return Ok(()),
             Link::Ignored(alarm) => {
                 self.alarms.push(alarm.to_string());
@@ -51,6 +53,10 @@ impl History {
                 self.alarms.push(deadelus_mesh::chain(&gap));
                 return Ok(());
             }
+        }
+        let decision = pb::Decision::decode(bytes).map_err(|e| unreadable(e.to_string()))?;
+        if self.messages > 1 && decision.previous_sha256.is_empty() {
+            self.unlinked += 1;
         }
         for event in decision.events {
             let event = Event::try_from(event).map_err(|e| unreadable(e.to_string()))?;
@@ -73,6 +79,26 @@ impl History {
     /// Every event that counts, in order.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The decisions that count.
+    pub(crate) fn decisions(&self) -> usize {
+        self.messages
+    }
+
+    /// Of these, those that do not carry the hash of the one before: an older version wrote them.
+    pub(crate) fn unlinked(&self) -> usize {
+        self.unlinked
+    }
+
+    /// The hash that the next decision will carry; none before the first.
+    pub(crate) fn head(&self) -> Option<Sha256> {
+        self.chain.head()
+    }
+
+    /// Where the log cannot be gone on from, and why.
+    pub(crate) fn damage(&self) -> Option<String> {
+        self.chain.gap().map(|gap| deadelus_mesh::chain(gap))
     }
 
     /// Sequence of the last message read, 0 for none.

@@ -87,6 +87,11 @@ fn took(tries: &[Try], now: i64) -> Option<i64> {
 }
 
 fn note(state: &TaskState) -> String {
+    let kept = if state.is_inherited { "kept from before the fork; " } else { "" };
+    format!("{kept}{}", own_note(state)).trim_end_matches([';', ' ']).to_owned()
+}
+
+fn own_note(state: &TaskState) -> String {
     match (&state.effect, &state.progress) {
         (EffectState::Stuck(failure) | EffectState::UndoAgain { failure, .. }, _) => {
             format!("undo: {failure}")

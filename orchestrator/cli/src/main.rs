@@ -37,8 +37,8 @@ use crate::{
     bulk::each,
     client::Client,
     commands::{
-        artefact, decide, doctor, down, list, plan, report as report_command, run, show,
-        specialists, trace, up, watch, why,
+        artefact, audit, decide, doctor, down, fork, list, plan, report as report_command, run,
+        show, specialists, trace, up, watch, why,
     },
     error::CliError,
     exit::Exit,
@@ -73,6 +73,11 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::List(args) => list::run(place, args).await,
         Command::Artefact(args) => artefact::run(place, args).await,
         Command::Specialists(output) => specialists::run(place, *output).await,
+        Command::Audit(args) => audit::run(place, args).await,
+        Command::Fork(args) => {
+            let run = async |client: &Client, id: &WorkflowId| fork::run(client, id, args).await;
+            each(place, &args.one.id, run).await
+        }
         Command::Look(look) => read(place, look).await,
         Command::Decide(decide) => decide_about(place, decide).await,
         Command::Completions { shell } => completions(*shell),

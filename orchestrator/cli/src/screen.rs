@@ -98,8 +98,11 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
         Direction::Undo => "undo ",
     };
     let text = match &entry.event {
-        Event::Accepted { plan, submitted_by, .. } => {
-            format!("accepted from {submitted_by}: {}", plan.plan().title)
+        Event::Accepted { plan, submitted_by, forked_from, .. } => {
+            let fork = forked_from.as_ref();
+            let fork = fork.map(|f| format!(", a fork of {} from {}", f.workflow, f.task));
+            let fork = fork.unwrap_or_default();
+            format!("accepted from {submitted_by}{fork}: {}", plan.plan().title)
         }
         Event::GateOpened { gate, reason } => format!("gate {gate} waits for a person: {reason}"),
         Event::GateDecided { gate, approved, by, reason } => {
@@ -141,7 +144,9 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
         Event::Resumed { by, reason } => format!("resumed by {by} {reason}"),
         Event::Ended { ending, reason } => format!("{ending}: {reason}"),
         // What does not happen is no news; `deadelus show` has the reason.
-        Event::UndoRecorded { .. } | Event::TaskSkipped { .. } => return None,
+        Event::UndoRecorded { .. } | Event::TaskSkipped { .. } | Event::TaskInherited { .. } => {
+            return None;
+        }
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     Some(format!("{} {text}", time::clock(entry.at_unix_ms)))

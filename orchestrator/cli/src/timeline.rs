@@ -94,6 +94,7 @@ impl Tries {
                 (one.outcome, one.over_unix_ms) = (Outcome::TimedOut, Some(at));
             }
             Event::Accepted { .. }
+            | Event::TaskInherited { .. }
             | Event::GateOpened { .. }
             | Event::GateDecided { .. }
             | Event::UndoRecorded { .. }

@@ -4,10 +4,15 @@
 //! the last one that counted. Of two that build on the same one the first counts, and somebody must
 //! hear of it. A decision that builds on something the log does not hold means that an acknowledged
 //! message vanished; from there on nothing is done any more.
+//!
+//! Each decision also carries the hash of the one it builds on, so that a log which somebody changed
+//! afterwards shows it, wherever it is read.
 
 use std::collections::BTreeSet;
 
-use deadelus_proto::{Malformed, WorkflowId, pb};
+use deadelus_proto::{Malformed, Sha256, WorkflowId, pb};
+use prost::Message;
+use sha2::{Digest, Sha256 as Hasher};
 
 use crate::{
     command::Command,
@@ -24,6 +29,8 @@ pub struct Chain {
     accepted: u64,
     last: u64,
     last_id: String,
+    /// Of the bytes of the last decision that counts; none before the first.
+    head: Option<[u8; 32]>,
     ignored: BTreeSet<u64>,
     gap: Option<Gap>,
 }
@@ -47,6 +54,18 @@ impl Proposal {
     pub fn at_unix_ms(&self) -> i64 {
         self.at_unix_ms
     }
+}
+
+/// A decision as it is to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "what is not appended has not happened"]
+pub struct Entry {
+    /// The decision's id.
+    pub id: String,
+    /// The decision. On an unknown outcome these very bytes are appended again.
+    pub bytes: Vec<u8>,
+    /// Of the bytes: what the next decision will carry.
+    pub sha256: [u8; 32],
 }
 
 /// What became of a message.
@@ -91,21 +110,35 @@ pub enum Gap {
     EventNumber { sequence: u64, found: u64, expected: u64 },
     #[error("message {sequence} is of workflow {workflow:?}")]
     OtherWorkflow { sequence: u64, workflow: String },
+    #[error("message {sequence} does not follow from the one before it: the log was changed")]
+    Changed { sequence: u64 },
     #[error("message {sequence} cannot be read")]
     Malformed { sequence: u64, source: Malformed },
     #[error("message {sequence} cannot follow")]
     Impossible { sequence: u64, source: Impossible },
 }
 
+impl Gap {
+    fn malformed(sequence: u64, problem: impl ToString) -> Self {
+        let source = Malformed { field: "decision", problem: problem.to_string() };
+        Self::Malformed { sequence, source }
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Hasher::digest(bytes).into()
+}
+
 impl Chain {
     /// An empty log.
     pub fn new(id: WorkflowId) -> Self {
         let (ignored, last_id) = (BTreeSet::new(), String::new());
-        Self { id, workflow: None, accepted: 0, last: 0, last_id, ignored, gap: None }
+        Self { id, workflow: None, accepted: 0, last: 0, last_id, head: None, ignored, gap: None }
     }
 
-    /// Reads the next message of the workflow's subject, in the order of the stream.
-    pub fn read(&mut self, sequence: u64, decision: pb::Decision) -> Link {
+    /// Reads the next message of the workflow's subject, in the order of the stream. Bytes that are
+    /// no decision may have been one that was acknowledged: from there on nothing is done any more.
+    pub fn read(&mut self, sequence: u64, bytes: &[u8]) -> Link {
         if let Some(gap) = &self.gap {
             return Link::NeedsReconcile(gap.clone());
         }
@@ -113,6 +146,10 @@ impl Chain {
             return Link::Known;
         }
         self.last = sequence;
+        let decision = match pb::Decision::decode(bytes) {
+            Ok(decision) => decision,
+            Err(problem) => return self.damaged(Gap::malformed(sequence, problem)),
+        };
         if decision.builds_on < self.accepted || self.ignored.contains(&decision.builds_on) {
             self.ignored.insert(sequence);
             return Link::Ignored(Alarm {
@@ -124,26 +161,15 @@ impl Chain {
             });
         }
         match self.accept(sequence, decision) {
-            Ok(()) => Link::Accepted,
-            Err(gap) => {
-                self.gap = Some(gap.clone());
-                Link::NeedsReconcile(gap)
+            Ok(()) => {
+                self.head = Some(sha256(bytes));
+                Link::Accepted
             }
+            Err(gap) => self.damaged(gap),
         }
     }
 
-    /// Takes note of a message that is not even a decision. It may have been one that was
-    /// acknowledged, so from here on nothing is done any more.
-    pub fn read_junk(&mut self, sequence: u64, problem: impl ToString) -> Link {
-        if let Some(gap) = &self.gap {
-            return Link::NeedsReconcile(gap.clone());
-        }
-        if sequence <= self.last {
-            return Link::Known;
-        }
-        self.last = sequence;
-        let source = Malformed { field: "decision", problem: problem.to_string() };
-        let gap = Gap::Malformed { sequence, source };
+    fn damaged(&mut self, gap: Gap) -> Link {
         self.gap = Some(gap.clone());
         Link::NeedsReconcile(gap)
     }
@@ -176,6 +202,12 @@ impl Chain {
         &self.last_id
     }
 
+    /// SHA-256 of the bytes of the last decision that counts; none before the first. Whoever keeps it
+    /// elsewhere can tell later that nothing before it was changed.
+    pub fn head(&self) -> Option<Sha256> {
+        self.head.map(Sha256::from_bytes)
+    }
+
     /// What an input leads to from here; none when it is no news.
     ///
     /// # Errors
@@ -186,8 +218,8 @@ impl Chain {
         Ok(news.then_some(Proposal { workflow, events, at_unix_ms }))
     }
 
-    /// The decision to append next. After its acknowledgement [`adopt`](Self::adopt) what it was made
-    /// of, or [`read`](Self::read) it back.
+    /// The decision to append next, encoded and hashed once. After its acknowledgement
+    /// [`adopt`](Self::adopt) what it was made of, or [`read`](Self::read) it back.
     pub fn next(
         &self,
         id: String,
@@ -195,9 +227,9 @@ impl Chain {
         cause: String,
         at_unix_ms: i64,
         events: Vec<Event>,
-    ) -> pb::Decision {
-        pb::Decision {
-            id,
+    ) -> Entry {
+        let decision = pb::Decision {
+            id: id.clone(),
             workflow_id: self.id.to_string(),
             first_event_no: self.next_event_no(),
             builds_on: self.accepted,
@@ -205,16 +237,26 @@ impl Chain {
             cause,
             decided_unix_ms: at_unix_ms,
             events: events.into_iter().map(Into::into).collect(),
-        }
+            previous_sha256: self.head.map(|head| head.to_vec().into()).unwrap_or_default(),
+        };
+        let bytes = decision.encode_to_vec();
+        Entry { id, sha256: sha256(&bytes), bytes }
     }
 
     /// The log has the proposal's decision at this sequence: what it led to is the state now, as
     /// [`read`](Self::read) would find it. Its events, for whoever tells of them.
-    pub fn adopt(&mut self, sequence: u64, id: String, proposal: Proposal) -> Vec<Event> {
+    pub fn adopt(
+        &mut self,
+        sequence: u64,
+        id: String,
+        sha256: [u8; 32],
+        proposal: Proposal,
+    ) -> Vec<Event> {
         self.workflow = Some(proposal.workflow);
         self.last = sequence;
         self.accepted = sequence;
         self.last_id = id;
+        self.head = Some(sha256);
         proposal.events
     }
 
@@ -232,6 +274,12 @@ impl Chain {
         let (found, expected) = (decision.first_event_no, self.next_event_no());
         if found != expected {
             return Err(Gap::EventNumber { sequence, found, expected });
+        }
+        // What an older version wrote carries none.
+        let previous = &decision.previous_sha256;
+        let expected = self.head.as_ref().map(<[u8; 32]>::as_slice);
+        if !previous.is_empty() && expected != Some(&**previous) {
+            return Err(Gap::Changed { sequence });
         }
         let events: Result<Vec<Event>, _> =
             decision.events.into_iter().map(Event::try_from).collect();

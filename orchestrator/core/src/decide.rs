@@ -14,7 +14,9 @@ use deadelus_proto::{
 use crate::{
     command::Command,
     event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
-    follow, person,
+    follow,
+    fork::Fork,
+    person,
     plan::{CheckedPlan, CheckedTask},
     workflow::{EffectState, Impossible, Progress, TaskState, TaskStatus, Workflow},
 };
@@ -35,6 +37,8 @@ pub enum Input {
         submitted_by: String,
         /// W3C traceparent of the root; may be empty.
         traceparent: String,
+        /// What it keeps of an earlier workflow.
+        fork: Option<Fork>,
     },
     /// A specialist speaks.
     Report(Report),
@@ -151,6 +155,8 @@ pub enum Refusal {
     NotToBeSkipped { task: TaskId, status: TaskStatus },
     #[error("task {task} cannot be skipped: {reader} reads what it gives, and has nothing instead")]
     Needed { task: TaskId, reader: TaskId },
+    #[error("the result of {task} cannot be kept: {why}")]
+    BadFork { task: TaskId, why: String },
     #[error("say who you are: a log says who decided")]
     Nameless,
     #[error("the plan has no task {0}")]
@@ -224,13 +230,19 @@ pub(crate) fn draft(
     now_ms: i64,
 ) -> Result<Draft, Refusal> {
     let mut draft = match (workflow, input) {
-        (None, Input::Start { workflow, plan, digest, submitted_by, traceparent }) => {
+        (None, Input::Start { workflow, plan, digest, submitted_by, traceparent, fork }) => {
             if *plan.digest() != digest {
                 return Err(Refusal::WrongDigest { seen: digest, actual: plan.digest().clone() });
             }
-            let event = Event::Accepted { plan, submitted_by, traceparent };
+            fork.as_ref().map_or(Ok(()), |fork| fork.check(&plan))?;
+            let forked_from = fork.as_ref().map(|fork| fork.origin.clone());
+            let event = Event::Accepted { plan, submitted_by, traceparent, forked_from };
             let workflow = Workflow::begin(workflow, &event, now_ms)?;
-            Draft { workflow, events: vec![event], at_unix_ms: now_ms }
+            let mut draft = Draft { workflow, events: vec![event], at_unix_ms: now_ms };
+            for (task, result) in fork.into_iter().flat_map(|fork| fork.results) {
+                draft.push(Event::TaskInherited { task, result })?;
+            }
+            draft
         }
         (None, _) => return Err(Refusal::UnknownWorkflow),
         (Some(workflow), input) => {
@@ -247,8 +259,9 @@ pub(crate) fn draft(
 /// What an input itself means.
 fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
     match input {
-        Input::Start { plan, .. } => {
-            let same = *plan == **draft.workflow.plan();
+        Input::Start { plan, fork, .. } => {
+            let origin = fork.as_ref().map(|fork| &fork.origin);
+            let same = *plan == **draft.workflow.plan() && origin == draft.workflow.forked_from();
             let id = draft.workflow.id().clone();
             if same { Ok(()) } else { Err(Refusal::AlreadyStarted(id)) }
         }

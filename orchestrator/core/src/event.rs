@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use deadelus_proto::{Direction, Done, Failure, TaskId, Undo};
 
-use crate::plan::{CheckedPlan, PLAN_GATE};
+use crate::{
+    fork::{Kept, Origin},
+    plan::{CheckedPlan, PLAN_GATE},
+};
 
 /// One fact about a workflow, decided once and never taken back.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +20,15 @@ pub enum Event {
         submitted_by: String,
         /// W3C traceparent of the workflow's root; may be empty.
         traceparent: String,
+        /// Where it was forked from.
+        forked_from: Option<Origin>,
+    },
+    /// The result of an earlier workflow, kept by its fork.
+    TaskInherited {
+        /// Which.
+        task: TaskId,
+        /// What is kept of it.
+        result: Kept,
     },
     /// From here on it waits for a person.
     GateOpened {

@@ -55,16 +55,18 @@ mod decide;
 mod event;
 pub mod expr;
 mod follow;
+mod fork;
 pub mod limits;
 mod person;
 pub mod plan;
 mod wire;
 mod workflow;
 
-pub use chain::{Alarm, Chain, Gap, Link, Proposal};
+pub use chain::{Alarm, Chain, Entry, Gap, Link, Proposal};
 pub use command::Command;
 pub use decide::{Input, Refusal, Step, decide, step};
 pub use event::{Attempt, Ending, Event, Gate, TakeBackCause, Told};
+pub use fork::{Fork, Kept, Origin};
 pub use plan::{CheckedPlan, Plan, Problem, Problems};
 pub use workflow::{
     EffectState, GateState, Impossible, InFlight, NotInFlight, Pause, Progress, Residue, Skip,

@@ -7,7 +7,9 @@ use pb::event::Kind;
 
 use crate::{
     event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
+    fork::{Fork, Kept, Origin},
     plan::CheckedPlan,
+    workflow::Skip,
 };
 
 impl TryFrom<pb::Event> for Event {
@@ -45,6 +47,9 @@ impl TryFrom<pb::Event> for Event {
             Kind::TaskRetried(e) => {
                 Ok(Self::TaskRetried { task: task(&e.task_id)?, by: e.by, reason: e.reason })
             }
+            Kind::TaskInherited(e) => {
+                Ok(Self::TaskInherited { task: task(&e.task_id)?, result: inherited(e.result)? })
+            }
             Kind::Paused(e) => Ok(Self::Paused { by: e.by, reason: e.reason }),
             Kind::Resumed(e) => Ok(Self::Resumed { by: e.by, reason: e.reason }),
             Kind::ScopeClosing(e) => Ok(Self::ScopeClosing { scope: e.scope, reason: e.reason }),
@@ -72,10 +77,14 @@ impl From<Event> for pb::Event {
 
 fn kind(event: Event) -> Kind {
     match event {
-        Event::Accepted { plan, submitted_by, traceparent } => {
-            let (plan_json, plan_digest) =
-                (plan.json().to_owned().into(), plan.digest().to_string());
-            Kind::Accepted(pb::Accepted { plan_json, plan_digest, submitted_by, traceparent })
+        Event::Accepted { plan, submitted_by, traceparent, forked_from } => {
+            Kind::Accepted(pb::Accepted {
+                plan_json: plan.json().to_owned().into(),
+                plan_digest: plan.digest().to_string(),
+                submitted_by,
+                traceparent,
+                forked_from: forked_from.map(Into::into),
+            })
         }
         Event::GateOpened { gate, reason } => {
             Kind::GateOpened(pb::GateOpened { gate: gate.to_string(), reason })
@@ -114,6 +123,10 @@ fn kind(event: Event) -> Kind {
         Event::TaskRetried { task, by, reason } => {
             Kind::TaskRetried(pb::TaskRetried { task_id: task.into(), by, reason })
         }
+        Event::TaskInherited { task, result } => {
+            let result = Some(inherited_to_pb(result));
+            Kind::TaskInherited(pb::TaskInherited { task_id: task.into(), result })
+        }
         Event::Paused { by, reason } => Kind::Paused(pb::Paused { by, reason }),
         Event::Resumed { by, reason } => Kind::Resumed(pb::Resumed { by, reason }),
         Event::ScopeClosing { scope, reason } => {
@@ -149,7 +162,79 @@ fn accepted(e: pb::Accepted) -> Result<Event, Malformed> {
         return Err(malformed("plan_digest", "is not the digest of the plan"));
     }
     let (submitted_by, traceparent) = (e.submitted_by, e.traceparent);
-    Ok(Event::Accepted { plan: Arc::new(plan), submitted_by, traceparent })
+    let forked_from = e.forked_from.map(Origin::try_from).transpose()?;
+    Ok(Event::Accepted { plan: Arc::new(plan), submitted_by, traceparent, forked_from })
+}
+
+impl TryFrom<pb::ForkOrigin> for Origin {
+    type Error = Malformed;
+
+    fn try_from(e: pb::ForkOrigin) -> Result<Self, Malformed> {
+        let workflow = e.workflow_id.parse().map_err(|e| malformed("workflow_id", e))?;
+        Ok(Self { workflow, task: task(&e.task_id)? })
+    }
+}
+
+impl From<Origin> for pb::ForkOrigin {
+    fn from(origin: Origin) -> Self {
+        Self { workflow_id: origin.workflow.into(), task_id: origin.task.into() }
+    }
+}
+
+fn inherited(result: Option<pb::task_inherited::Result>) -> Result<Kept, Malformed> {
+    use pb::task_inherited::Result as Pb;
+    match result.ok_or_else(|| malformed("result", "is missing"))? {
+        Pb::Done(done) => Ok(Kept::Done(Arc::new(done.try_into()?))),
+        Pb::Skipped(skip) => Ok(Kept::Skipped(Skip { by: skip.by, reason: skip.reason })),
+    }
+}
+
+fn inherited_to_pb(result: Kept) -> pb::task_inherited::Result {
+    use pb::task_inherited::Result as Pb;
+    match result {
+        Kept::Done(done) => Pb::Done((*done).clone().into()),
+        Kept::Skipped(skip) => Pb::Skipped(pb::Skip { by: skip.by, reason: skip.reason }),
+    }
+}
+
+impl TryFrom<pb::ForkWorkflow> for Fork {
+    type Error = Malformed;
+
+    fn try_from(fork: pb::ForkWorkflow) -> Result<Self, Malformed> {
+        use pb::kept_result::Result as Pb;
+        let result = |kept: pb::KeptResult| {
+            let result = match kept.result.ok_or_else(|| malformed("result", "is missing"))? {
+                Pb::Done(done) => Kept::Done(Arc::new(done.try_into()?)),
+                Pb::Skipped(skip) => Kept::Skipped(Skip { by: skip.by, reason: skip.reason }),
+            };
+            Ok((task(&kept.task_id)?, result))
+        };
+        let workflow = fork.workflow_id.parse().map_err(|e| malformed("workflow_id", e))?;
+        let origin = Origin { workflow, task: task(&fork.from_task_id)? };
+        Ok(Self {
+            origin,
+            results: fork.results.into_iter().map(result).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<Fork> for pb::ForkWorkflow {
+    fn from(fork: Fork) -> Self {
+        use pb::kept_result::Result as Pb;
+        let result = |(task, kept): (TaskId, Kept)| pb::KeptResult {
+            task_id: task.into(),
+            result: Some(match kept {
+                Kept::Done(done) => Pb::Done((*done).clone().into()),
+                Kept::Skipped(skip) => Pb::Skipped(pb::Skip { by: skip.by, reason: skip.reason }),
+            }),
+        };
+        Self {
+            start: None,
+            workflow_id: fork.origin.workflow.into(),
+            from_task_id: fork.origin.task.into(),
+            results: fork.results.into_iter().map(result).collect(),
+        }
+    }
 }
 
 fn done(e: pb::TaskDone) -> Result<Event, Malformed> {

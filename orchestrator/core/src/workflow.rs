@@ -16,6 +16,7 @@ use deadelus_proto::{Direction, TaskId, TaskKey, WorkflowId, pb};
 use crate::{
     command::Command,
     event::{Attempt, Ending, Gate, TakeBackCause},
+    fork::Origin,
     plan::{Approval, CheckedPlan, CheckedScope, CheckedTask, OnFailure},
 };
 
@@ -32,6 +33,7 @@ pub struct Workflow {
     plan: Arc<CheckedPlan>,
     submitted_by: String,
     traceparent: String,
+    forked_from: Option<Origin>,
     accepted_unix_ms: i64,
     tasks: Vec<TaskState>,
     scopes: Vec<ScopeState>,
@@ -130,6 +132,11 @@ impl Workflow {
     /// W3C traceparent of its root; may be empty.
     pub fn traceparent(&self) -> &str {
         &self.traceparent
+    }
+
+    /// Where it was forked from.
+    pub fn forked_from(&self) -> Option<&Origin> {
+        self.forked_from.as_ref()
     }
 
     /// When it was accepted, in milliseconds since the epoch.

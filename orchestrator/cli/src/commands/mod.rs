@@ -1,9 +1,11 @@
 //! One file per command, or per few that are alike: what is asked of whom, and how it is shown.
 
 pub(crate) mod artefact;
+pub(crate) mod audit;
 pub(crate) mod decide;
 pub(crate) mod doctor;
 pub(crate) mod down;
+pub(crate) mod fork;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod report;

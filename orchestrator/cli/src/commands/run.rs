@@ -60,7 +60,7 @@ async fn start(client: &Client, id: &WorkflowId, plan: &CheckedPlan) -> Result<(
     accepted(client.send(id, message).await?, id, "started")
 }
 
-async fn approve(
+pub(super) async fn approve(
     client: &Client,
     id: &WorkflowId,
     plan: &CheckedPlan,
@@ -77,7 +77,7 @@ async fn approve(
     accepted(client.send(id, message).await?, id, "approved")
 }
 
-fn accepted(heard: Heard, id: &WorkflowId, what: &str) -> Result<(), CliError> {
+pub(super) fn accepted(heard: Heard, id: &WorkflowId, what: &str) -> Result<(), CliError> {
     match heard {
         Heard::Accepted => Ok(()),
         Heard::Refused(problems) => {

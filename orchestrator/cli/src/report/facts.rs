@@ -245,7 +245,8 @@ pub(super) fn residue(workflow: &Workflow) -> Vec<String> {
 
 /// What did not go smoothly, in the order in which it happened.
 pub(super) fn incidents(history: &History) -> Vec<String> {
-    let mut all: Vec<String> = timeline::tries(history).iter().flat_map(of_try).collect();
+    let mut all: Vec<String> = history.workflow().and_then(origin).into_iter().collect();
+    all.extend(timeline::tries(history).iter().flat_map(of_try));
     for entry in history.entries() {
         if let Event::LateEffect { task, .. } = &entry.event {
             all.push(format!("{task} took effect after it had been given up; it was taken back"));
@@ -268,6 +269,18 @@ pub(super) fn incidents(history: &History) -> Vec<String> {
     }
     all.extend(history.alarms().iter().cloned());
     all
+}
+
+/// Where a fork comes from, and what it keeps.
+fn origin(workflow: &Workflow) -> Option<String> {
+    let origin = workflow.forked_from()?;
+    let kept = workflow.tasks().filter(|(_, state)| state.is_inherited);
+    let kept: Vec<&str> = kept.map(|(spec, _)| spec.id.as_str()).collect();
+    let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
+    Some(format!(
+        "a fork of {} from {} on; kept from there: {kept}. What that changed is not taken back here",
+        origin.workflow, origin.task
+    ))
 }
 
 fn of_try(one: &Try) -> Vec<String> {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     event::{Attempt, Event, Gate, Told},
+    fork::Kept,
     plan::CheckedTask,
 };
 
@@ -38,7 +39,7 @@ impl Workflow {
     /// # Errors
     /// Every other event.
     pub fn begin(id: WorkflowId, event: &Event, at_unix_ms: i64) -> Result<Self, Impossible> {
-        let Event::Accepted { plan, submitted_by, traceparent } = event else {
+        let Event::Accepted { plan, submitted_by, traceparent, forked_from } = event else {
             return Err(Impossible::new(format!("{event:?}"), "nothing was accepted before"));
         };
         Ok(Self {
@@ -48,6 +49,7 @@ impl Workflow {
             plan: Arc::clone(plan),
             submitted_by: submitted_by.clone(),
             traceparent: traceparent.clone(),
+            forked_from: forked_from.clone(),
             accepted_unix_ms: at_unix_ms,
             gates: BTreeMap::new(),
             order: None,
@@ -102,6 +104,12 @@ impl Workflow {
                 let skip = Skip { by: by.clone(), reason: reason.clone() };
                 self.moved("TaskSkipped", task, |t, _| t.skipped(skip))?;
                 self.lift_pause();
+            }
+            Event::TaskInherited { task, result } => {
+                if self.forked_from.is_none() {
+                    return Err(Impossible::new("TaskInherited", "it is no fork"));
+                }
+                self.moved("TaskInherited", task, |t, _| t.inherited(result))?;
             }
             Event::TaskHeld { task, reason } => {
                 self.moved("TaskHeld", task, |t, _| t.held())?;
@@ -433,6 +441,18 @@ impl TaskState {
             self.progress = Progress::Skipped(skip);
         }
         may.then_some(())
+    }
+
+    fn inherited(&mut self, result: &Kept) -> Option<()> {
+        if self.progress != Progress::Waiting || self.attempt > 0 {
+            return None;
+        }
+        self.is_inherited = true;
+        self.progress = match result {
+            Kept::Done(done) => Progress::Done(Arc::clone(done)),
+            Kept::Skipped(skip) => Progress::Skipped(skip.clone()),
+        };
+        Some(())
     }
 
     fn held(&mut self) -> Option<()> {

@@ -23,6 +23,8 @@ pub struct TaskState {
     pub attempt: u32,
     /// The last attempt at taking it back that was asked for; 0 before the first.
     pub undo_attempt: u32,
+    /// Its result is an earlier workflow's, and so is its effect.
+    pub is_inherited: bool,
     /// Who spoke last of doing it.
     pub told: Told,
     /// The first attempt that counts against the tries it has.

@@ -1,12 +1,13 @@
 //! The log: what counts, what does not, where it must stop.
 
-use deadelus_core::{Chain, Gap, Input, Link, Step, Workflow, step};
+use deadelus_core::{Chain, Entry, Gap, Input, Link, Step, Workflow, step};
 use deadelus_proto::pb;
+use prost::Message;
 
 use crate::fixture::{cancel, done, plan, report, start};
 
 /// Two decisions: the start, and the report that `a` is done.
-fn two_decisions() -> (Chain, Vec<pb::Decision>) {
+fn two_decisions() -> (Chain, Vec<Entry>) {
     let plan =
         plan("tasks: {a: {does: t.look, title: A}, b: {does: t.look, title: B, needs: [a]}}");
     let mut chain = Chain::new("wf".parse().unwrap());
@@ -20,17 +21,19 @@ fn two_decisions() -> (Chain, Vec<pb::Decision>) {
     (chain, vec![first, second])
 }
 
-fn append(
-    chain: &mut Chain,
-    state: &mut Option<Workflow>,
-    sequence: u64,
-    input: Input,
-) -> pb::Decision {
+fn append(chain: &mut Chain, state: &mut Option<Workflow>, sequence: u64, input: Input) -> Entry {
     let Step { at_unix_ms, events, .. } = step(state, input, 5_000).unwrap();
     let id = format!("d{sequence}");
-    let decision = chain.next(id, "one".into(), "inbox".into(), at_unix_ms, events);
-    assert_eq!(chain.read(sequence, decision.clone()), Link::Accepted);
-    decision
+    let entry = chain.next(id, "one".into(), "inbox".into(), at_unix_ms, events);
+    assert_eq!(chain.read(sequence, &entry.bytes), Link::Accepted);
+    entry
+}
+
+/// The decision with something changed, as bytes again.
+fn changed(entry: &Entry, change: impl FnOnce(&mut pb::Decision)) -> Vec<u8> {
+    let mut decision = pb::Decision::decode(&*entry.bytes).unwrap();
+    change(&mut decision);
+    decision.encode_to_vec()
 }
 
 #[test]
@@ -38,12 +41,12 @@ fn what_was_decided_is_what_is_read() {
     let (chain, decisions) = two_decisions();
     let mut reader = Chain::new("wf".parse().unwrap());
     for (sequence, decision) in [7, 9].into_iter().zip(&decisions) {
-        assert_eq!(reader.read(sequence, decision.clone()), Link::Accepted);
+        assert_eq!(reader.read(sequence, &decision.bytes), Link::Accepted);
     }
     assert_eq!(reader, chain);
     assert_eq!(reader.outstanding(), chain.workflow().unwrap().outstanding());
     assert_eq!((reader.last_sequence(), reader.last_id()), (9, "d9"));
-    assert_eq!(reader.read(9, decisions[1].clone()), Link::Known);
+    assert_eq!(reader.read(9, &decisions[1].bytes), Link::Known);
     assert_eq!(reader, chain);
 }
 
@@ -51,41 +54,52 @@ fn what_was_decided_is_what_is_read() {
 fn of_two_that_build_on_the_same_the_first_counts_for_every_reader() {
     let (mut chain, decisions) = two_decisions();
     let before = chain.workflow().cloned();
-    let rival = pb::Decision { id: "rival".into(), owner: "two".into(), ..decisions[1].clone() };
-    let Link::Ignored(alarm) = chain.read(12, rival.clone()) else { panic!("the second counts") };
+    let rival = |builds_on| {
+        changed(&decisions[1], |d| {
+            (d.id, d.owner, d.builds_on) = ("rival".into(), "two".into(), builds_on);
+        })
+    };
+    let Link::Ignored(alarm) = chain.read(12, &rival(7)) else { panic!("the second counts") };
     assert_eq!(alarm.to_string(), "decision rival of two at 12 builds on 7, but 9 counts");
     // What the rival's author wrote on top of it does not count either.
-    let heir = pb::Decision { builds_on: 12, ..rival };
-    assert!(matches!(chain.read(13, heir), Link::Ignored(_)));
+    assert!(matches!(chain.read(13, &rival(12)), Link::Ignored(_)));
     assert_eq!(chain.workflow(), before.as_ref());
 
     // The log goes on from what counts.
     let mut state = before;
-    append(&mut chain, &mut state, 14, cancel());
+    let _ = append(&mut chain, &mut state, 14, cancel());
     assert_eq!(chain.last_sequence(), 14);
 }
 
 #[test]
 fn what_builds_on_nothing_stops_everything() {
     let (chain, decisions) = two_decisions();
-    let third = pb::Decision { builds_on: 9, first_event_no: 5, ..decisions[1].clone() };
+    let hash = decisions[1].sha256.to_vec();
+    let third = |d: &mut pb::Decision| {
+        (d.builds_on, d.first_event_no, d.previous_sha256) = (9, 5, hash.clone().into());
+    };
     type Change = fn(&mut pb::Decision);
-    let cases: [(Change, &str); 5] = [
+    let cases: [(Change, &str); 7] = [
         (|d| d.builds_on = 11, "an acknowledged decision vanished"),
         (|d| d.first_event_no = 4, "message 12 begins with event 4, but event 5 is next"),
         (|d| d.workflow_id = "other".into(), "message 12 is of workflow \"other\""),
         (|d| d.events[0].kind = None, "message 12 cannot be read"),
+        (|d| d.previous_sha256 = vec![7; 32].into(), "message 12 does not follow"),
+        (|d| d.previous_sha256 = vec![7].into(), "message 12 does not follow"),
         (|_| {}, "message 12 cannot follow"),
     ];
     for (change, expected) in cases {
-        let (mut chain, mut damaged) = (chain.clone(), third.clone());
-        change(&mut damaged);
-        let Link::NeedsReconcile(gap) = chain.read(12, damaged) else { panic!("{expected}") };
+        let mut chain = chain.clone();
+        let damaged = changed(&decisions[1], |d| {
+            third(d);
+            change(d);
+        });
+        let Link::NeedsReconcile(gap) = chain.read(12, &damaged) else { panic!("{expected}") };
         assert!(gap.to_string().contains(expected), "{gap}");
         assert_eq!(chain.outstanding(), []);
         assert_eq!(chain.gap(), Some(&gap));
-        let good = pb::Decision { builds_on: 9, ..decisions[1].clone() };
-        assert_eq!(chain.read(13, good), Link::NeedsReconcile(gap));
+        let good = changed(&decisions[1], third);
+        assert_eq!(chain.read(13, &good), Link::NeedsReconcile(gap));
     }
 }
 
@@ -93,8 +107,10 @@ fn what_builds_on_nothing_stops_everything() {
 fn a_log_begins_with_its_plan() {
     let (_, decisions) = two_decisions();
     let mut chain = Chain::new("wf".parse().unwrap());
-    let second = pb::Decision { builds_on: 0, first_event_no: 1, ..decisions[1].clone() };
-    let Link::NeedsReconcile(Gap::Impossible { .. }) = chain.read(1, second) else {
+    let second = changed(&decisions[1], |d| {
+        (d.builds_on, d.first_event_no, d.previous_sha256) = (0, 1, vec![].into());
+    });
+    let Link::NeedsReconcile(Gap::Impossible { .. }) = chain.read(1, &second) else {
         panic!("a report came first");
     };
 }
@@ -103,11 +119,11 @@ fn a_log_begins_with_its_plan() {
 fn junk_may_have_been_a_decision_so_nothing_goes_on_behind_it() {
     let (_, decisions) = two_decisions();
     let mut chain = Chain::new("wf".parse().unwrap());
-    let _ = chain.read(7, decisions[0].clone());
-    let Link::NeedsReconcile(gap) = chain.read_junk(8, "no protobuf") else {
+    let _ = chain.read(7, &decisions[0].bytes);
+    let Link::NeedsReconcile(gap) = chain.read(8, b"no protobuf") else {
         panic!("junk was passed over");
     };
-    assert_eq!(chain.read(9, decisions[1].clone()), Link::NeedsReconcile(gap));
+    assert_eq!(chain.read(9, &decisions[1].bytes), Link::NeedsReconcile(gap));
     assert_eq!((chain.last_sequence(), chain.outstanding()), (8, vec![]));
 }
 
@@ -115,13 +131,26 @@ fn junk_may_have_been_a_decision_so_nothing_goes_on_behind_it() {
 fn adopting_what_was_proposed_is_reading_it_back() {
     let (_, decisions) = two_decisions();
     let mut adopter = Chain::new("wf".parse().unwrap());
-    let _ = adopter.read(7, decisions[0].clone());
+    let _ = adopter.read(7, &decisions[0].bytes);
     let mut reader = adopter.clone();
     let cancel = Input::Cancel { by: "me".into(), reason: "no need".into() };
     let proposal = adopter.propose(cancel, 9_000).unwrap().expect("a cancel is news");
     let (at, events) = (proposal.at_unix_ms(), proposal.events().to_vec());
-    let decision = adopter.next("d9".into(), "one".into(), "inbox".into(), at, events);
-    adopter.adopt(9, "d9".into(), proposal);
-    assert_eq!(reader.read(9, decision), Link::Accepted);
+    let entry = adopter.next("d9".into(), "one".into(), "inbox".into(), at, events);
+    adopter.adopt(9, "d9".into(), entry.sha256, proposal);
+    assert_eq!(reader.read(9, &entry.bytes), Link::Accepted);
     assert_eq!(adopter, reader);
+}
+
+#[test]
+fn each_decision_carries_the_hash_of_the_one_before_and_old_ones_none() {
+    let (chain, decisions) = two_decisions();
+    let second = pb::Decision::decode(&*decisions[1].bytes).unwrap();
+    assert_eq!(&*second.previous_sha256, &decisions[0].sha256);
+    assert_eq!(chain.head(), Some(deadelus_proto::Sha256::from_bytes(decisions[1].sha256)));
+    let mut reader = Chain::new("wf".parse().unwrap());
+    let _ = reader.read(7, &decisions[0].bytes);
+    let old = changed(&decisions[1], |d| d.previous_sha256.clear());
+    assert_eq!(reader.read(9, &old), Link::Accepted, "a version that wrote none");
+    assert_ne!(reader.head(), chain.head());
 }

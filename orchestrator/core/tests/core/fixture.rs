@@ -91,8 +91,12 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn start(plan: &Arc<CheckedPlan>) -> Self {
+        Self::begin(start(plan))
+    }
+
+    pub(crate) fn begin(start: Input) -> Self {
         let mut shell = Self { state: None, now_ms: 1_000, events: vec![], decisions: vec![] };
-        shell.input(start(plan));
+        shell.input(start);
         shell
     }
 
@@ -211,6 +215,7 @@ pub(crate) fn start(plan: &Arc<CheckedPlan>) -> Input {
         digest: plan.digest().clone(),
         submitted_by: "ada".into(),
         traceparent: String::new(),
+        fork: None,
     }
 }
 

@@ -58,10 +58,9 @@ fn export(shell: &Shell) -> Vec<u8> {
         // Other workflows write between.
         let sequence = 7 + 3 * n as u64;
         let (id, cause) = (format!("orchestrator-1-{n:04x}"), format!("message-{n}"));
-        let decision = chain.next(id, "orchestrator-1".into(), cause, *at, events.clone());
-        let bytes = decision.encode_to_vec();
-        assert_eq!(chain.read(sequence, decision), Link::Accepted);
-        decisions.push(pb::ExportedDecision { sequence, decision: bytes.into() });
+        let entry = chain.next(id, "orchestrator-1".into(), cause, *at, events.clone());
+        assert_eq!(chain.read(sequence, &entry.bytes), Link::Accepted);
+        decisions.push(pb::ExportedDecision { sequence, decision: entry.bytes.into() });
     }
     pb::ExportedLog { workflow_id: id.into(), decisions }.encode_to_vec()
 }
@@ -71,8 +70,7 @@ fn rendering(log: &[u8]) -> String {
     let log = pb::ExportedLog::decode(log).unwrap();
     let mut chain = Chain::new(log.workflow_id.parse().unwrap());
     for message in log.decisions {
-        let decision = pb::Decision::decode(message.decision).unwrap();
-        assert_eq!(chain.read(message.sequence, decision), Link::Accepted);
+        assert_eq!(chain.read(message.sequence, &message.decision), Link::Accepted);
     }
     in_words(chain.workflow().unwrap())
 }

@@ -7,6 +7,8 @@ mod chain;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod fork;
+#[cfg(test)]
 mod going_back;
 #[cfg(test)]
 mod golden;

@@ -45,6 +45,9 @@ fn it_always_ends_and_the_world_is_as_it_says() {
         let print = PrintSeed(seed);
         let world = World::live(seed);
         world.count(&mut seen);
+        if let Some(fork) = world.fork() {
+            fork.count(&mut seen);
+        }
         drop(print);
     }
     if only.is_none() {
@@ -67,6 +70,7 @@ fn it_always_ends_and_the_world_is_as_it_says() {
             "retried by a person",
             "left out",
             "left out and taken back",
+            "inherited",
         ]
         .iter()
         .for_each(|what| rare(what));
@@ -100,9 +104,29 @@ impl World {
     fn live(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let plan = random_plan(&mut rng);
+        let begin = start(&plan);
+        Self::new(rng, plan, begin).live_on()
+    }
+
+    /// Now and then a workflow that has ended is forked; the fork begins in a world of its own, where
+    /// nothing stands that it only inherited.
+    fn fork(mut self) -> Option<Self> {
+        let from = self.rng.choice(self.plan.tasks())?.id.clone();
+        let fork = self.state.as_ref()?.fork(&from).ok()?;
+        let Input::Start { workflow, plan, digest, submitted_by, traceparent, .. } =
+            start(&self.plan)
+        else {
+            return None;
+        };
+        let fork = Some(fork);
+        let begin = Input::Start { workflow, plan, digest, submitted_by, traceparent, fork };
+        (self.rng.u8(..) < 80).then(|| Self::new(self.rng, self.plan, begin).live_on())
+    }
+
+    fn new(mut rng: Rng, plan: Arc<CheckedPlan>, begin: Input) -> Self {
         let accidents = *rng.choice([0, 5, 15, 50, 100].iter()).unwrap();
-        let mut world = Self {
-            inbox: vec![start(&plan)],
+        Self {
+            inbox: vec![begin],
             properties: Properties::default(),
             rng,
             plan,
@@ -111,18 +135,22 @@ impl World {
             specialists: Specialists::default(),
             assigned: BTreeMap::new(),
             accidents,
-        };
+        }
+    }
+
+    /// Until it has ended and everything has come to rest.
+    fn live_on(mut self) -> Self {
         for steps in 0..STEPS_MAX {
             if steps == ACCIDENTS {
-                world.accidents = 0;
+                self.accidents = 0;
             }
-            if steps > ACCIDENTS && world.is_at_rest() {
-                world.judge();
-                return world;
+            if steps > ACCIDENTS && self.is_at_rest() {
+                self.judge();
+                return self;
             }
-            world.one_step();
+            self.one_step();
         }
-        panic!("hangs: {:#?}\n{}", world.state.as_ref().map(Workflow::why), world.plan.json());
+        panic!("hangs: {:#?}\n{}", self.state.as_ref().map(Workflow::why), self.plan.json());
     }
 
     /// Whether something that goes wrong `percent` of the time does so now.
@@ -272,6 +300,10 @@ impl World {
         let workflow = self.state.as_ref().unwrap();
         for (spec, task) in workflow.tasks().filter(|(spec, _)| spec.effect.changes()) {
             let stands = self.specialists.world.contains_key(&spec.id);
+            if task.is_inherited {
+                assert!(!stands, "{} was done again", spec.id);
+                continue;
+            }
             if spec.effect == Effect::Pivot {
                 let told = workflow.residue().iter().any(|r| r.task == spec.id);
                 let done = task.status() == TaskStatus::Done;
@@ -303,6 +335,7 @@ impl World {
                 Event::StuckRetried { .. } | Event::StuckResolved { .. } => count("stuck"),
                 Event::ScopeClosed { .. } => count("scope closed"),
                 Event::TaskHeld { .. } => count("held"),
+                Event::TaskInherited { .. } => count("inherited"),
                 Event::Paused { .. } => count("paused"),
                 Event::Resumed { .. } => count("resumed"),
                 Event::TaskRetried { .. } => count("retried by a person"),

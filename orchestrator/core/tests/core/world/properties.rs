@@ -66,9 +66,8 @@ impl Properties {
     pub(crate) fn replay(&self, workflow: &Workflow) {
         let mut chain = Chain::new(workflow.id().clone());
         for (n, (at, events)) in self.decisions.iter().filter(|(_, e)| !e.is_empty()).enumerate() {
-            let decision =
-                chain.next(n.to_string(), "one".into(), "test".into(), *at, events.clone());
-            assert_eq!(chain.read(n as u64 + 1, decision), Link::Accepted);
+            let entry = chain.next(n.to_string(), "one".into(), "test".into(), *at, events.clone());
+            assert_eq!(chain.read(n as u64 + 1, &entry.bytes), Link::Accepted);
         }
         assert_eq!(chain.workflow(), Some(workflow));
     }
@@ -78,7 +77,8 @@ impl Properties {
         let Event::TaskRequested { attempt: Attempt { task, direction, .. }, .. } = event else {
             return;
         };
-        let (spec, _) = state.task(task).unwrap();
+        let (spec, asked) = state.task(task).unwrap();
+        assert!(!asked.is_inherited, "{task} is an earlier workflow's");
         match direction {
             Direction::Do => {
                 assert!(!self.taking_back, "{task} starts while everything is taken back");
@@ -159,6 +159,7 @@ impl Properties {
             Event::GateDecided { gate: Gate::Plan, approved, .. } => self.approved = *approved,
             Event::UndoRecorded { .. }
             | Event::Accepted { .. }
+            | Event::TaskInherited { .. }
             | Event::GateOpened { .. }
             | Event::GateDecided { .. }
             | Event::RetryScheduled { .. }
