@@ -58,6 +58,9 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Begin a new workflow that keeps the results before a task
     Fork(Fork),
+    /// The messages that nobody could handle
+    #[command(subcommand)]
+    Dead(Dead),
     #[command(flatten)]
     Look(Look),
     #[command(flatten)]
@@ -76,6 +79,31 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         words: Vec<std::ffi::OsString>,
     },
+}
+
+/// What is done about the messages that nobody could handle.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// List them, the oldest first
+    List {
+        /// For whom
+        #[arg(short, long, value_enum, default_value_t)]
+        output: ListFormat,
+    },
+    /// Show one, with the reason
+    Show(Letters),
+    /// Send it again where it came from
+    Retry(Letters),
+    /// Drop it for good
+    Drop(Letters),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Letters {
+    /// The letter's number, or - for numbers on standard input
+    pub(crate) number: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// What only looks at a workflow.

@@ -1,7 +1,11 @@
 //! One workflow or many: wherever an id is wanted, `-` stands for the ids on standard input, one a
 //! line, as `deadelus list -o ids` writes them.
 
-use std::io::{self, Read};
+use std::{
+    fmt,
+    io::{self, Read},
+    str::FromStr,
+};
 
 use deadelus_proto::WorkflowId;
 
@@ -28,11 +32,19 @@ pub(crate) async fn each(
         let id = client.workflow_id(id).await?;
         return act(&client, &id).await;
     }
-    let ids = ids(io::stdin().lock())?;
+    let ids = arguments(id)?;
     let client = Client::connect(place).await?;
+    all(&ids, async |id| act(&client, id).await).await
+}
+
+/// Each of them has its turn, whatever becomes of the others.
+pub(crate) async fn all<T>(
+    items: &[T],
+    act: impl AsyncFn(&T) -> Result<Exit, CliError>,
+) -> Result<Exit, CliError> {
     let mut first = Exit::Done;
-    for id in ids {
-        let exit = match act(&client, &id).await {
+    for item in items {
+        let exit = match act(item).await {
             Ok(exit) => exit,
             Err(error) if error.is_closed_pipe() => return Err(error),
             Err(error) => {
@@ -47,15 +59,32 @@ pub(crate) async fn each(
     Ok(first)
 }
 
+/// What is meant: the one on the command line, or for `-` those on standard input.
+pub(crate) fn arguments<T>(text: &str) -> Result<Vec<T>, CliError>
+where
+    T: FromStr<Err: fmt::Display>,
+{
+    if text == STANDARD_INPUT { lines(io::stdin().lock()) } else { Ok(vec![parse(text)?]) }
+}
+
 /// All of them, before anything is done to the first: a list with a slip in it does nothing.
-fn ids(input: impl Read) -> Result<Vec<WorkflowId>, CliError> {
+fn lines<T>(input: impl Read) -> Result<Vec<T>, CliError>
+where
+    T: FromStr<Err: fmt::Display>,
+{
     let mut text = String::new();
     input
         .take(INPUT_MAX_BYTES)
         .read_to_string(&mut text)
         .map_err(CliError::file("read", "standard input"))?;
-    let ids = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    ids.map(|id| id.parse().map_err(|e| CliError::Usage(format!("{e}")))).collect()
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(parse).collect()
+}
+
+fn parse<T>(text: &str) -> Result<T, CliError>
+where
+    T: FromStr<Err: fmt::Display>,
+{
+    text.parse().map_err(|e| CliError::Usage(format!("{text:?}: {e}")))
 }
 
 #[cfg(test)]
@@ -64,7 +93,7 @@ mod tests {
 
     #[test]
     fn ids_come_one_a_line_and_a_slip_stops_all() {
-        let read = |text: &str| ids(text.as_bytes());
+        let read = |text: &str| lines::<WorkflowId>(text.as_bytes());
         let some = read("wf-1\n\n  wf-2 \n").unwrap();
         assert_eq!(some.iter().map(WorkflowId::as_str).collect::<Vec<_>>(), ["wf-1", "wf-2"]);
         assert_eq!(read("").unwrap(), []);

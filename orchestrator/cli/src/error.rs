@@ -27,6 +27,8 @@ pub(crate) enum CliError {
     NoOrchestrator,
     #[error("there is no workflow {0}")]
     NoWorkflow(String),
+    #[error("there is no dead letter {0}")]
+    NoLetter(u64),
     #[error("there is no artefact {0}")]
     NoArtefact(String),
     #[error("{0}")]
@@ -72,7 +74,7 @@ impl CliError {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::NoServer { .. } | Self::NoOrchestrator => Exit::Unreachable,
-            Self::NoWorkflow(_) | Self::NoArtefact(_) => Exit::NotFound,
+            Self::NoWorkflow(_) | Self::NoArtefact(_) | Self::NoLetter(_) => Exit::NotFound,
             Self::NoPlan(_) | Self::BadPlan(_) => Exit::NoPlan,
             Self::Mesh(MeshError::Unreachable { .. }) => Exit::Unreachable,
             Self::Mesh(MeshError::NoArtefact { .. }) => Exit::NotFound,
@@ -114,6 +116,7 @@ impl CliError {
                     .to_owned()
             }
             Self::NoWorkflow(_) => "list them with `deadelus list`".to_owned(),
+            Self::NoLetter(_) => "list them with `deadelus dead list`".to_owned(),
             Self::NoArtefact(_) => "`deadelus report ID` names those of a workflow".to_owned(),
             Self::NoPlan(_) => {
                 "say it in other words, choose one with --blueprint, or bring a plan of your own \

@@ -8,6 +8,7 @@ mod args;
 mod bulk;
 mod client;
 mod commands;
+mod dead;
 mod error;
 mod exit;
 #[cfg(test)]
@@ -37,8 +38,8 @@ use crate::{
     bulk::each,
     client::Client,
     commands::{
-        artefact, audit, decide, doctor, down, fork, list, plan, report as report_command, run,
-        show, specialists, trace, up, watch, why,
+        artefact, audit, dead as dead_letters, decide, doctor, down, fork, list, plan,
+        report as report_command, run, show, specialists, trace, up, watch, why,
     },
     error::CliError,
     exit::Exit,
@@ -73,6 +74,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::List(args) => list::run(place, args).await,
         Command::Artefact(args) => artefact::run(place, args).await,
         Command::Specialists(output) => specialists::run(place, *output).await,
+        Command::Dead(command) => dead_letters::run(place, command).await,
         Command::Audit(args) => audit::run(place, args).await,
         Command::Fork(args) => {
             let run = async |client: &Client, id: &WorkflowId| fork::run(client, id, args).await;

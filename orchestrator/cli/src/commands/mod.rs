@@ -2,6 +2,7 @@
 
 pub(crate) mod artefact;
 pub(crate) mod audit;
+pub(crate) mod dead;
 pub(crate) mod decide;
 pub(crate) mod doctor;
 pub(crate) mod down;
