@@ -1,10 +1,16 @@
-//! What a person types while a workflow is under way, on real processes: pause, resume, retry, skip,
-//! one workflow or many.
+//! What operators type, on real processes: pause, resume, retry, skip, fork, audit, dead letters; for
+//! one or for many.
 
 use std::fs;
 
-use deadelus_proto::pb::{Ending, event::Kind};
+use deadelus_mesh::streams;
+use deadelus_proto::{
+    Subject,
+    pb::{self, Ending, event::Kind},
+};
 use deadelus_tests::fleet::Fleet;
+use prost::Message;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -75,6 +81,82 @@ async fn used_up_tries_pause_it_and_a_retry_brings_it_home() {
     assert!(code == 0 || said.contains("task only is done"), "{code} {said}");
     let story = ada.until_ended(&id, Ending::Done).await;
     assert_eq!(story.outcome("only"), "done", "{}", story.told());
+}
+
+#[tokio::test]
+async fn a_fork_keeps_the_results_before_and_takes_back_only_its_own() {
+    let _others = quiet::among_others().await;
+    let Rig { _fleet, ada, script, plan, _home } = Rig::new("approval: none\n").await;
+    let source = ada.start("wf-source", &plan).await;
+    ada.until_ended(&source, Ending::Done).await;
+    assert_eq!(ada.undo(&source).await, Vec::<String>::new());
+    ada.until_ended(&source, Ending::Undone).await;
+
+    let (code, said) = script.run(&["fork", "wf-source", "--from", "index", "-o", "json"]);
+    let forked: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert_eq!((code, &forked["kept"]), (0, &serde_json::json!(["look"])), "{said}");
+    let fork = forked["workflow"].as_str().unwrap().parse().unwrap();
+    let story = ada.until_ended(&fork, Ending::Done).await;
+    let asked = |e: &Kind| matches!(e, Kind::TaskRequested(asked) if asked.task_id == "look");
+    assert_eq!(story.count(asked), 0, "{}", story.told());
+    assert_eq!(story.outcome("index"), "done", "{}", story.told());
+    let (code, said) = script.run(&["report", fork.as_str()]);
+    assert!(code == 0 && said.contains("a fork of wf-source from index on"), "{said}");
+    let (code, said) = script.run(&["fork", "wf-source", "--from", "nothing"]);
+    assert!(code == 1 && said.contains("the plan has no task nothing"), "{code} {said}");
+}
+
+#[tokio::test]
+async fn an_audit_finds_what_was_changed_and_needs_no_server() {
+    let _others = quiet::among_others().await;
+    let Rig { _fleet, ada, script, plan, _home } = Rig::new("approval: none\n").await;
+    let id = ada.start("wf-audit", &plan).await;
+    ada.until_ended(&id, Ending::Done).await;
+    let file = _home.path().join("wf-audit.log");
+    let path = file.to_str().unwrap();
+    let (code, said) = script.run(&["audit", "wf-audit", "--export", path]);
+    assert!(code == 0 && said.contains("wf-audit is intact"), "{code} {said}");
+
+    let nobody = Script { url: "nats://127.0.0.1:1".to_owned(), home: script.home };
+    let (code, said) = nobody.run(&["audit", "--file", path, "-o", "json"]);
+    let audited: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert_eq!((code, &audited["intact"], &audited["unlinked"]), (0, &true.into(), &0.into()));
+
+    let mut log = pb::ExportedLog::decode(&*fs::read(&file).unwrap()).unwrap();
+    let mut second = pb::Decision::decode(log.decisions[1].decision.clone()).unwrap();
+    second.decided_unix_ms += 1;
+    log.decisions[1].decision = second.encode_to_vec().into();
+    fs::write(&file, log.encode_to_vec()).unwrap();
+    let (code, said) = nobody.run(&["audit", "--file", path]);
+    let place = format!("message {} does not follow", log.decisions[2].sequence);
+    assert!(code == 1 && said.contains(&place), "{code} {said}");
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_read_sent_again_and_dropped() {
+    let _others = quiet::among_others().await;
+    let Rig { _fleet, ada, script, plan: _, _home } = Rig::new("approval: none\n").await;
+    let workflow = "wf-junk".parse().unwrap();
+    let subject = Subject::In { from: "client".parse().unwrap(), workflow };
+    ada.publish(ada.mesh.subjects.of(&subject), b"no message of ours".to_vec()).await;
+    ada.until_stream(streams::DEAD, "has a letter", |letters| letters == 1).await;
+    let (code, number) = script.run(&["dead", "list", "-o", "ids"]);
+    assert_eq!((code, number.trim()), (0, "1"));
+    let (code, said) = script.run(&["dead", "show", "1"]);
+    assert!(code == 0 && said.contains("not an Inbound") && said.contains("18 bytes"), "{said}");
+
+    // It is as dead as before, and comes back under another number.
+    let (code, said) = script.run(&["dead", "retry", "1"]);
+    assert_eq!(code, 0, "{said}");
+    ada.until_inbox_is_empty().await;
+    ada.until_stream(streams::DEAD, "has it again", |letters| letters == 1).await;
+    let (code, said) = script.run(&["dead", "show", "1"]);
+    assert_eq!(code, 8, "{said}");
+    let (_, numbers) = script.run(&["dead", "list", "-o", "ids"]);
+    let (code, said) = script.run_with(&["dead", "drop", "-"], &numbers);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = script.run(&["dead", "list"]);
+    assert_eq!((code, said.trim()), (0, "no dead letters"));
 }
 
 /// A small shop's database with its specialist, a person and a shell.
