@@ -163,6 +163,12 @@ impl Inbox {
                 by: decide.by,
                 reason: decide.reason,
             },
+            Said::Delegate(delegate) => Input::DelegateGate {
+                gate: delegate.gate.parse().map_err(|e| problem(&e))?,
+                to: delegate.to,
+                by: delegate.by,
+                reason: delegate.reason,
+            },
             Said::Cancel(cancel) => Input::Cancel { by: cancel.by, reason: cancel.reason },
             Said::Undo(undo) => Input::Undo { by: undo.by, reason: undo.reason },
             Said::Retry(retry) => Input::RetryStuck { by: retry.by, reason: retry.reason },

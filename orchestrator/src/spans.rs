@@ -94,6 +94,7 @@ fn kind(input: &Input) -> &'static str {
         Input::Start { .. } => "start",
         Input::Report(_) => "report",
         Input::DecideGate { .. } => "gate",
+        Input::DelegateGate { .. } => "delegate",
         Input::Cancel { .. } => "cancel",
         Input::Undo { .. } => "undo",
         Input::RetryStuck { .. } => "retry",

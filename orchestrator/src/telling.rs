@@ -47,6 +47,7 @@ fn settled(event: &Event) -> Option<(&TaskId, &'static str)> {
         Event::Accepted { .. }
         | Event::TaskInherited { .. }
         | Event::GateOpened { .. }
+        | Event::GateDelegated { .. }
         | Event::GateDecided { .. }
         | Event::TaskRequested { .. }
         | Event::UndoRecorded { .. }

@@ -36,6 +36,16 @@ impl Effect {
     }
 }
 
+/// Why a person is asked before it is done, whatever the plan says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hazard {
+    /// It destroys something; its undo brings back what can be brought back.
+    Destructive,
+    /// It moves money.
+    Money,
+}
+
 /// What doing it twice means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +92,8 @@ pub struct Capability {
     pub timeout: Duration,
     /// Resources it holds; `{target}` stands for the target's name.
     pub locks: Vec<String>,
+    /// Why a person is asked before it is done, whatever the plan says.
+    pub hazards: Vec<Hazard>,
 }
 
 /// What may be known of a target outside its specialist: never a credential.
@@ -91,6 +103,13 @@ pub struct TargetCard {
     pub name: TargetName,
     /// Plain facts that plans may use: `engine` = `postgresql`.
     pub facts: BTreeMap<String, String>,
+}
+
+impl TargetCard {
+    /// Whether its specialist says that it is production: `environment` = `production`.
+    pub fn is_production(&self) -> bool {
+        self.facts.get("environment").is_some_and(|environment| environment == "production")
+    }
 }
 
 /// A specialist's card in the CARDS bucket.
@@ -175,6 +194,7 @@ impl TryFrom<pb::CapabilityDescriptor> for Capability {
             undo,
             timeout: Duration::from_millis(timeout_ms),
             locks: d.locks,
+            hazards: d.hazards.into_iter().map(hazard_from_pb).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -203,6 +223,7 @@ impl From<Capability> for pb::CapabilityDescriptor {
             undo_class: c.undo.map_or(0, |(_, class)| class.to_pb().into()),
             timeout_ms: i64::try_from(c.timeout.as_millis()).unwrap_or(i64::MAX),
             locks: c.locks,
+            hazards: c.hazards.into_iter().map(|hazard| hazard_to_pb(hazard).into()).collect(),
         }
     }
 }
@@ -225,6 +246,23 @@ fn effect_to_pb(effect: Effect) -> pb::Effect {
         Effect::Reversible => pb::Effect::Reversible,
         Effect::Compensatable => pb::Effect::Compensatable,
         Effect::Pivot => pb::Effect::Pivot,
+    }
+}
+
+fn hazard_from_pb(hazard: i32) -> Result<Hazard, Malformed> {
+    match pb::Hazard::try_from(hazard) {
+        Ok(pb::Hazard::Destructive) => Ok(Hazard::Destructive),
+        Ok(pb::Hazard::Money) => Ok(Hazard::Money),
+        Ok(pb::Hazard::Unspecified) | Err(_) => {
+            Err(Malformed::new("hazards", format!("unknown value {hazard}")))
+        }
+    }
+}
+
+fn hazard_to_pb(hazard: Hazard) -> pb::Hazard {
+    match hazard {
+        Hazard::Destructive => pb::Hazard::Destructive,
+        Hazard::Money => pb::Hazard::Money,
     }
 }
 

@@ -17,7 +17,7 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/deadelus.v1.rs"));
 }
 
-pub use card::{Capability, CheckKind, Effect, Idempotency, SpecialistCard, TargetCard};
+pub use card::{Capability, CheckKind, Effect, Hazard, Idempotency, SpecialistCard, TargetCard};
 pub use failure::{Aftermath, ErrorClass, Failure};
 pub use ids::{CapabilityName, InvalidId, SpecialistName, TargetName, TaskId, WorkflowId};
 pub use report::{News, Report};

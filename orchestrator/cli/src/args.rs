@@ -155,6 +155,8 @@ pub(crate) enum Decision {
     Approve(AtGate),
     /// Reject what a workflow waits for
     Reject(AtGate),
+    /// Have somebody else, and nobody but them, answer at a gate
+    Delegate(Delegate),
     /// Start nothing more of a workflow; what is in flight finishes
     Pause(About),
     /// Go on with a paused workflow, and try again what is held
@@ -176,6 +178,7 @@ impl Decision {
     pub(crate) fn about(&self) -> &About {
         match self {
             Self::Approve(args) | Self::Reject(args) => &args.about,
+            Self::Delegate(args) => &args.at.about,
             Self::Retry(args) => &args.about,
             Self::Skip(args) | Self::Resolve(args) => &args.about,
             Self::Pause(about) | Self::Resume(about) | Self::Cancel(about) | Self::Undo(about) => {
@@ -308,6 +311,15 @@ pub(crate) struct AtGate {
     /// The gate: `plan`, or the id of the task that waits. Not needed when only one waits
     #[arg(long)]
     pub(crate) gate: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delegate {
+    #[command(flatten)]
+    pub(crate) at: AtGate,
+    /// Who answers from now on, by the name they sign with
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: String,
 }
 
 #[derive(Debug, Args)]

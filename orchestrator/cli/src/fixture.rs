@@ -88,6 +88,7 @@ fn capability(
         undo,
         timeout: Duration::from_secs(60),
         locks: vec![],
+        hazards: vec![],
     }
 }
 

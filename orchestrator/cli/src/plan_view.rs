@@ -2,12 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadelus_core::{CheckedPlan, expr::Template, plan::CheckedTask};
+use deadelus_core::{
+    CheckedPlan,
+    expr::Template,
+    plan::{CheckedGate, CheckedTask},
+};
 use deadelus_proto::{CapabilityName, Effect, SpecialistCard, UndoClass};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::term::{Term, Tone, cut, hang};
+use crate::{
+    term::{Term, Tone, cut, hang},
+    time,
+};
 
 /// Where a plan came from.
 #[derive(Debug, Clone, Serialize)]
@@ -114,9 +121,19 @@ fn tasks(plan: &CheckedPlan, outputs: &Outputs, term: Term) -> String {
         detail("out", &outputs.get(&task.does).map(|o| o.join(", ")).unwrap_or_default());
         let when = task.when.as_ref().map(|w| cut(w.text(), LONG_MAX_CHARS));
         detail("when", &when.unwrap_or_default());
-        detail("gate", task.gate.as_deref().unwrap_or_default());
+        detail("gate", &task.gate.as_ref().map(gate).unwrap_or_default());
     }
     out
+}
+
+/// `look at it (asks grace, 2h, then ada)`
+fn gate(gate: &CheckedGate) -> String {
+    let asks = (!gate.asks.is_empty()).then(|| format!("asks {}", gate.asks));
+    let wait = gate.timeout_ms.map(|ms| format!("waits {}", time::span(ms)));
+    let then = gate.escalate_to.as_ref().map(|who| format!("then asks {who}"));
+    let terms: Vec<String> = asks.into_iter().chain(wait).chain(then).collect();
+    let terms = if terms.is_empty() { String::new() } else { format!(" ({})", terms.join(", ")) };
+    format!("{}{terms}", gate.reason)
 }
 
 /// Characters of one input; whole plans are for `-o yaml`.

@@ -104,10 +104,17 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
             let fork = fork.unwrap_or_default();
             format!("accepted from {submitted_by}{fork}: {}", plan.plan().title)
         }
-        Event::GateOpened { gate, reason } => format!("gate {gate} waits for a person: {reason}"),
+        Event::GateOpened { gate, reason, asks, .. } => {
+            let who = if asks.is_empty() { "a person" } else { asks };
+            format!("gate {gate} waits for {who}: {reason}")
+        }
+        Event::GateDelegated { gate, to, reason, .. } => {
+            format!("gate {gate} asks {to} from now on: {reason}")
+        }
         Event::GateDecided { gate, approved, by, reason } => {
             let what = if *approved { "approved" } else { "rejected" };
-            format!("gate {gate} {what} by {by} {reason}")
+            let by = if by.is_empty() { String::new() } else { format!("by {by} ") };
+            format!("gate {gate} {what} {by}{reason}")
         }
         Event::TaskRequested { attempt: a, .. } => {
             let again = if a.number > 1 { format!(", try {}", a.number) } else { String::new() };

@@ -96,6 +96,7 @@ impl Tries {
             Event::Accepted { .. }
             | Event::TaskInherited { .. }
             | Event::GateOpened { .. }
+            | Event::GateDelegated { .. }
             | Event::GateDecided { .. }
             | Event::UndoRecorded { .. }
             | Event::RetryScheduled { .. }

@@ -9,6 +9,7 @@ pub(crate) fn ways_out(workflow: &Workflow) -> Vec<String> {
     for (gate, _) in workflow.open_gates() {
         ways.push(format!("deadelus approve {id} --gate {gate} --reason …"));
         ways.push(format!("deadelus reject {id} --gate {gate} --reason …"));
+        ways.push(format!("deadelus delegate {id} --gate {gate} --to NAME"));
     }
     for (spec, task) in workflow.tasks() {
         let task_id = &spec.id;

@@ -23,7 +23,6 @@ use crate::{
 
 /// A fact from outside. Everything a workflow learns is one of these.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one lives for one decision and most are reports")]
 pub enum Input {
     /// A plan is to be executed.
     Start {
@@ -50,6 +49,17 @@ pub enum Input {
         approve: bool,
         /// The digest of the plan the person saw.
         digest: Sha256,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person wants somebody else to answer at a gate.
+    DelegateGate {
+        /// What waits.
+        gate: Gate,
+        /// Who is to answer, and nobody else.
+        to: String,
         /// Who.
         by: String,
         /// Why.
@@ -135,6 +145,8 @@ pub enum Refusal {
     GateNotOpen(Gate),
     #[error("gate {gate} has been {} by {by}", if *approved { "approved" } else { "rejected" })]
     GateDecided { gate: Gate, approved: bool, by: String },
+    #[error("gate {gate} asks {asks}: they answer, or somebody delegates it")]
+    AsksOther { gate: Gate, asks: String },
     #[error("the workflow has ended: {0}")]
     Ended(Ending),
     #[error("the workflow has not ended; cancel it instead")]
@@ -269,6 +281,9 @@ fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
         Input::DecideGate { gate, approve, digest, by, reason } => {
             person::gate(draft, gate, approve, digest, by, reason)
         }
+        Input::DelegateGate { gate, to, by, reason } => {
+            person::delegate(draft, gate, to, by, reason)
+        }
         Input::Cancel { by, reason } => person::take_back(draft, TakeBackCause::Cancel, by, reason),
         Input::Undo { by, reason } => person::take_back(draft, TakeBackCause::Undo, by, reason),
         Input::RetryStuck { by, reason } => person::retry_stuck(draft, by, reason),
@@ -281,7 +296,7 @@ fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
     }
 }
 
-/// Attempts whose deadline has passed.
+/// Attempts and gates whose deadline has passed.
 fn take_tick(draft: &mut Draft) -> Result<(), Impossible> {
     let mut late = Vec::new();
     for (spec, task) in draft.workflow.tasks() {
@@ -291,7 +306,11 @@ fn take_tick(draft: &mut Draft) -> Result<(), Impossible> {
             }
         }
     }
-    late.into_iter().try_for_each(|attempt| draft.push(Event::TaskTimedOut { attempt }))
+    late.into_iter().try_for_each(|attempt| draft.push(Event::TaskTimedOut { attempt }))?;
+    let at = draft.at_unix_ms;
+    let unanswered = draft.workflow.gate_deadlines().filter(|(_, deadline)| *deadline <= at);
+    let unanswered: Vec<Gate> = unanswered.map(|(gate, _)| gate.clone()).collect();
+    unanswered.into_iter().try_for_each(|gate| person::unanswered(draft, gate))
 }
 
 fn take_report(draft: &mut Draft, report: Report) -> Result<(), Refusal> {

@@ -36,6 +36,23 @@ pub enum Event {
         gate: Gate,
         /// Why a person must look.
         reason: String,
+        /// Who alone may answer; empty for anybody.
+        asks: String,
+        /// When it is answered without anybody, in milliseconds since the epoch.
+        deadline_unix_ms: Option<i64>,
+    },
+    /// Somebody else is asked from here on.
+    GateDelegated {
+        /// What waits.
+        gate: Gate,
+        /// Who alone may answer.
+        to: String,
+        /// Who says so; empty where nobody answered in time.
+        by: String,
+        /// Why.
+        reason: String,
+        /// When it is answered without anybody, in milliseconds since the epoch.
+        deadline_unix_ms: Option<i64>,
     },
     /// A person has looked.
     GateDecided {

@@ -49,7 +49,8 @@ fn approval(draft: &mut Draft) -> Result<(), Impossible> {
         return Ok(());
     }
     let reason = workflow.plan().plan().title.clone();
-    draft.push(Event::GateOpened { gate: Gate::Plan, reason })
+    let (asks, deadline_unix_ms) = (String::new(), None);
+    draft.push(Event::GateOpened { gate: Gate::Plan, reason, asks, deadline_unix_ms })
 }
 
 /// What failed is tried again, or closes its scope, or takes the workflow back.
@@ -195,8 +196,14 @@ fn first_move(draft: &Draft, at: usize, held: &BTreeSet<String>) -> Option<Event
         }
         Ok(Some(skipped)) => Some(skipped),
         Ok(None) => match &spec.gate {
-            Some(reason) if !workflow.gates().contains_key(&gate) => {
-                Some(Event::GateOpened { gate, reason: reason.clone() })
+            Some(wanted) if !workflow.gates().contains_key(&gate) => {
+                let until = |timeout: i64| draft.at_unix_ms.saturating_add(timeout);
+                Some(Event::GateOpened {
+                    gate,
+                    reason: wanted.reason.clone(),
+                    asks: wanted.asks.clone(),
+                    deadline_unix_ms: wanted.timeout_ms.map(until),
+                })
             }
             Some(_) | None if spec.locks.is_disjoint(held) => Some(request(draft, at)),
             Some(_) | None => None,

@@ -6,7 +6,8 @@ use deadelus_proto::{Direction, ErrorClass, Failure, Sha256, TaskId};
 use crate::{
     decide::{Draft, Refusal},
     event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
-    workflow::{EffectState, Progress, TaskState, Workflow},
+    plan::CheckedGate,
+    workflow::{EffectState, Impossible, Progress, TaskState, Workflow},
 };
 
 pub(crate) fn take_back(
@@ -49,6 +50,10 @@ pub(crate) fn gate(
     if !draft.workflow.is_open(&gate) {
         return Err(Refusal::GateNotOpen(gate));
     }
+    let asks = draft.workflow.gates().get(&gate).map(|state| state.asks.clone());
+    if let Some(asks) = asks.filter(|asks| !asks.is_empty() && *asks != by) {
+        return Err(Refusal::AsksOther { gate, asks });
+    }
     let words = if reason.is_empty() {
         format!("rejected by {by}")
     } else {
@@ -56,18 +61,70 @@ pub(crate) fn gate(
     };
     let decided = Event::GateDecided { gate: gate.clone(), approved: approve, by, reason };
     draft.push(decided)?;
-    match (approve, gate) {
-        (true, _) => {}
-        (false, Gate::Plan) => {
-            draft.push(Event::Ended { ending: Ending::Rejected, reason: words })?;
-        }
-        (false, Gate::Task(task)) => {
-            let failure = Failure::new(ErrorClass::Denied, words);
-            let attempt = Attempt { task, direction: Direction::Do, number: 1 };
-            draft.push(Event::TaskFailed { attempt, failure, told: Told::default() })?;
-        }
+    if !approve {
+        rejected(draft, gate, words)?;
     }
     Ok(())
+}
+
+pub(crate) fn delegate(
+    draft: &mut Draft,
+    gate: Gate,
+    to: String,
+    by: String,
+    reason: String,
+) -> Result<(), Refusal> {
+    if !draft.workflow.is_open(&gate) {
+        return Err(Refusal::GateNotOpen(gate));
+    }
+    if by.is_empty() || to.is_empty() {
+        return Err(Refusal::Nameless);
+    }
+    if draft.workflow.gates().get(&gate).is_some_and(|state| state.asks == to) {
+        return Ok(());
+    }
+    let deadline_unix_ms = deadline(draft, &gate);
+    Ok(draft.push(Event::GateDelegated { gate, to, by, reason, deadline_unix_ms })?)
+}
+
+/// Nobody answered in time: the next one is asked, or it is a no.
+pub(crate) fn unanswered(draft: &mut Draft, gate: Gate) -> Result<(), Impossible> {
+    let escalated = draft.workflow.gates().get(&gate).is_some_and(|state| state.is_escalated);
+    let next = terms(draft, &gate).and_then(|terms| terms.escalate_to.clone());
+    let reason = "nobody answered in time".to_owned();
+    if let Some(to) = next.filter(|_| !escalated) {
+        let (by, deadline_unix_ms) = (String::new(), deadline(draft, &gate));
+        return draft.push(Event::GateDelegated { gate, to, by, reason, deadline_unix_ms });
+    }
+    let by = String::new();
+    let decided = Event::GateDecided { gate: gate.clone(), approved: false, by, reason };
+    draft.push(decided)?;
+    rejected(draft, gate, "nobody answered at the gate in time".into())
+}
+
+/// What a no means.
+fn rejected(draft: &mut Draft, gate: Gate, words: String) -> Result<(), Impossible> {
+    match gate {
+        Gate::Plan => draft.push(Event::Ended { ending: Ending::Rejected, reason: words }),
+        Gate::Task(task) => {
+            let failure = Failure::new(ErrorClass::Denied, words);
+            let attempt = Attempt { task, direction: Direction::Do, number: 1 };
+            draft.push(Event::TaskFailed { attempt, failure, told: Told::default() })
+        }
+    }
+}
+
+fn terms<'a>(draft: &'a Draft, gate: &Gate) -> Option<&'a CheckedGate> {
+    match gate {
+        Gate::Plan => None,
+        Gate::Task(task) => draft.workflow.plan().task(task)?.gate.as_ref(),
+    }
+}
+
+/// Until when whoever is asked now may answer.
+fn deadline(draft: &Draft, gate: &Gate) -> Option<i64> {
+    let timeout_ms = terms(draft, gate)?.timeout_ms?;
+    Some(draft.at_unix_ms.saturating_add(timeout_ms))
 }
 
 pub(crate) fn retry_stuck(draft: &mut Draft, by: String, reason: String) -> Result<(), Refusal> {

@@ -8,6 +8,7 @@ mod checked;
 mod compile;
 mod duration;
 mod graph;
+mod policy;
 mod problem;
 mod read;
 mod review;
@@ -19,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use checked::{CheckedPlan, CheckedScope, CheckedTask, Contract};
+pub use checked::{CheckedGate, CheckedPlan, CheckedScope, CheckedTask, Contract};
 pub(crate) use problem::unknown;
 pub use problem::{Problem, Problems};
 pub use read::schema;
@@ -96,9 +97,9 @@ pub struct Task {
     /// The phase a reader sees it in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// Why a person must look before it starts.
+    /// Why a person must look before it starts: a sentence, or with who is asked and for how long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gate: Option<String>,
+    pub gate: Option<GateRule>,
     /// Start to close, instead of the capability's own: `120s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
@@ -111,6 +112,43 @@ pub struct Task {
     /// Resources it holds besides the capability's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<String>,
+}
+
+/// Why a person must look, and perhaps more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum GateRule {
+    /// Why. Anybody may answer, and it waits for as long as that takes.
+    Reason(String),
+    /// Why, who, and for how long.
+    Terms(GateTerms),
+}
+
+/// A gate with a person's name or a clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GateTerms {
+    /// Why a person must look.
+    pub reason: String,
+    /// Who alone may answer, until it is delegated; without it anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
+    /// How long it waits: `2h`. Then nobody has said yes, and that is a no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// Who is asked instead once that time is over, for as long again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate_to: Option<String>,
+}
+
+impl GateRule {
+    /// The same as terms.
+    pub fn terms(&self) -> GateTerms {
+        match self {
+            Self::Reason(reason) => GateTerms { reason: reason.clone(), ..GateTerms::default() },
+            Self::Terms(terms) => terms.clone(),
+        }
+    }
 }
 
 /// A group of tasks with its own undo boundary.

@@ -1,4 +1,6 @@
-//! Events to and from the messages of `log.proto`. The only file that knows both.
+//! Events to and from the messages of `log.proto`. Only this file and those below it know both.
+
+mod fork;
 
 use std::sync::Arc;
 
@@ -7,9 +9,8 @@ use pb::event::Kind;
 
 use crate::{
     event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
-    fork::{Fork, Kept, Origin},
+    fork::Origin,
     plan::CheckedPlan,
-    workflow::Skip,
 };
 
 impl TryFrom<pb::Event> for Event {
@@ -18,7 +19,19 @@ impl TryFrom<pb::Event> for Event {
     fn try_from(event: pb::Event) -> Result<Self, Malformed> {
         match event.kind.ok_or_else(|| malformed("kind", "is missing"))? {
             Kind::Accepted(e) => accepted(e),
-            Kind::GateOpened(e) => Ok(Self::GateOpened { gate: gate(&e.gate)?, reason: e.reason }),
+            Kind::GateOpened(e) => Ok(Self::GateOpened {
+                gate: gate(&e.gate)?,
+                reason: e.reason,
+                asks: e.asks,
+                deadline_unix_ms: deadline(e.deadline_unix_ms),
+            }),
+            Kind::GateDelegated(e) => Ok(Self::GateDelegated {
+                gate: gate(&e.gate)?,
+                to: e.to,
+                by: e.by,
+                reason: e.reason,
+                deadline_unix_ms: deadline(e.deadline_unix_ms),
+            }),
             Kind::GateDecided(e) => {
                 let gate = gate(&e.gate)?;
                 Ok(Self::GateDecided { gate, approved: e.approved, by: e.by, reason: e.reason })
@@ -48,7 +61,7 @@ impl TryFrom<pb::Event> for Event {
                 Ok(Self::TaskRetried { task: task(&e.task_id)?, by: e.by, reason: e.reason })
             }
             Kind::TaskInherited(e) => {
-                Ok(Self::TaskInherited { task: task(&e.task_id)?, result: inherited(e.result)? })
+                Ok(Self::TaskInherited { task: task(&e.task_id)?, result: fork::kept(e.result)? })
             }
             Kind::Paused(e) => Ok(Self::Paused { by: e.by, reason: e.reason }),
             Kind::Resumed(e) => Ok(Self::Resumed { by: e.by, reason: e.reason }),
@@ -78,16 +91,15 @@ impl From<Event> for pb::Event {
 fn kind(event: Event) -> Kind {
     match event {
         Event::Accepted { plan, submitted_by, traceparent, forked_from } => {
-            Kind::Accepted(pb::Accepted {
-                plan_json: plan.json().to_owned().into(),
-                plan_digest: plan.digest().to_string(),
-                submitted_by,
-                traceparent,
-                forked_from: forked_from.map(Into::into),
-            })
+            Kind::Accepted(accepted_to_pb(&plan, submitted_by, traceparent, forked_from))
         }
-        Event::GateOpened { gate, reason } => {
-            Kind::GateOpened(pb::GateOpened { gate: gate.to_string(), reason })
+        Event::GateOpened { gate, reason, asks, deadline_unix_ms } => {
+            let (gate, deadline_unix_ms) = (gate.to_string(), deadline_unix_ms.unwrap_or_default());
+            Kind::GateOpened(pb::GateOpened { gate, reason, asks, deadline_unix_ms })
+        }
+        Event::GateDelegated { gate, to, by, reason, deadline_unix_ms } => {
+            let (gate, deadline_unix_ms) = (gate.to_string(), deadline_unix_ms.unwrap_or_default());
+            Kind::GateDelegated(pb::GateDelegated { gate, to, by, reason, deadline_unix_ms })
         }
         Event::GateDecided { gate, approved, by, reason } => {
             Kind::GateDecided(pb::GateDecided { gate: gate.to_string(), approved, by, reason })
@@ -108,11 +120,8 @@ fn kind(event: Event) -> Kind {
             let (task_id, direction, attempt) = a.into();
             Kind::TaskTimedOut(pb::TaskTimedOut { task_id, direction, attempt })
         }
-        Event::RetryScheduled { attempt: a, not_before_unix_ms: at } => {
-            let (task_id, direction, attempt) = a.into();
-            let not_before_unix_ms = at;
-            let retry = pb::RetryScheduled { task_id, direction, attempt, not_before_unix_ms };
-            Kind::RetryScheduled(retry)
+        Event::RetryScheduled { attempt, not_before_unix_ms } => {
+            Kind::RetryScheduled(retry_to_pb(attempt, not_before_unix_ms))
         }
         Event::TaskSkipped { task, by, reason } => {
             Kind::TaskSkipped(pb::TaskSkipped { task_id: task.into(), by, reason })
@@ -124,7 +133,7 @@ fn kind(event: Event) -> Kind {
             Kind::TaskRetried(pb::TaskRetried { task_id: task.into(), by, reason })
         }
         Event::TaskInherited { task, result } => {
-            let result = Some(inherited_to_pb(result));
+            let result = Some(fork::kept_to_pb(result));
             Kind::TaskInherited(pb::TaskInherited { task_id: task.into(), result })
         }
         Event::Paused { by, reason } => Kind::Paused(pb::Paused { by, reason }),
@@ -150,6 +159,11 @@ fn kind(event: Event) -> Kind {
     }
 }
 
+/// On the wire 0 stands for never.
+fn deadline(unix_ms: i64) -> Option<i64> {
+    (unix_ms != 0).then_some(unix_ms)
+}
+
 impl From<Attempt> for (String, i32, u32) {
     fn from(a: Attempt) -> Self {
         (a.task.into(), a.direction.to_pb().into(), a.number)
@@ -166,75 +180,24 @@ fn accepted(e: pb::Accepted) -> Result<Event, Malformed> {
     Ok(Event::Accepted { plan: Arc::new(plan), submitted_by, traceparent, forked_from })
 }
 
-impl TryFrom<pb::ForkOrigin> for Origin {
-    type Error = Malformed;
-
-    fn try_from(e: pb::ForkOrigin) -> Result<Self, Malformed> {
-        let workflow = e.workflow_id.parse().map_err(|e| malformed("workflow_id", e))?;
-        Ok(Self { workflow, task: task(&e.task_id)? })
+fn accepted_to_pb(
+    plan: &CheckedPlan,
+    submitted_by: String,
+    traceparent: String,
+    forked_from: Option<Origin>,
+) -> pb::Accepted {
+    pb::Accepted {
+        plan_json: plan.json().to_owned().into(),
+        plan_digest: plan.digest().to_string(),
+        submitted_by,
+        traceparent,
+        forked_from: forked_from.map(Into::into),
     }
 }
 
-impl From<Origin> for pb::ForkOrigin {
-    fn from(origin: Origin) -> Self {
-        Self { workflow_id: origin.workflow.into(), task_id: origin.task.into() }
-    }
-}
-
-fn inherited(result: Option<pb::task_inherited::Result>) -> Result<Kept, Malformed> {
-    use pb::task_inherited::Result as Pb;
-    match result.ok_or_else(|| malformed("result", "is missing"))? {
-        Pb::Done(done) => Ok(Kept::Done(Arc::new(done.try_into()?))),
-        Pb::Skipped(skip) => Ok(Kept::Skipped(Skip { by: skip.by, reason: skip.reason })),
-    }
-}
-
-fn inherited_to_pb(result: Kept) -> pb::task_inherited::Result {
-    use pb::task_inherited::Result as Pb;
-    match result {
-        Kept::Done(done) => Pb::Done((*done).clone().into()),
-        Kept::Skipped(skip) => Pb::Skipped(pb::Skip { by: skip.by, reason: skip.reason }),
-    }
-}
-
-impl TryFrom<pb::ForkWorkflow> for Fork {
-    type Error = Malformed;
-
-    fn try_from(fork: pb::ForkWorkflow) -> Result<Self, Malformed> {
-        use pb::kept_result::Result as Pb;
-        let result = |kept: pb::KeptResult| {
-            let result = match kept.result.ok_or_else(|| malformed("result", "is missing"))? {
-                Pb::Done(done) => Kept::Done(Arc::new(done.try_into()?)),
-                Pb::Skipped(skip) => Kept::Skipped(Skip { by: skip.by, reason: skip.reason }),
-            };
-            Ok((task(&kept.task_id)?, result))
-        };
-        let workflow = fork.workflow_id.parse().map_err(|e| malformed("workflow_id", e))?;
-        let origin = Origin { workflow, task: task(&fork.from_task_id)? };
-        Ok(Self {
-            origin,
-            results: fork.results.into_iter().map(result).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<Fork> for pb::ForkWorkflow {
-    fn from(fork: Fork) -> Self {
-        use pb::kept_result::Result as Pb;
-        let result = |(task, kept): (TaskId, Kept)| pb::KeptResult {
-            task_id: task.into(),
-            result: Some(match kept {
-                Kept::Done(done) => Pb::Done((*done).clone().into()),
-                Kept::Skipped(skip) => Pb::Skipped(pb::Skip { by: skip.by, reason: skip.reason }),
-            }),
-        };
-        Self {
-            start: None,
-            workflow_id: fork.origin.workflow.into(),
-            from_task_id: fork.origin.task.into(),
-            results: fork.results.into_iter().map(result).collect(),
-        }
-    }
+fn retry_to_pb(attempt: Attempt, not_before_unix_ms: i64) -> pb::RetryScheduled {
+    let (task_id, direction, attempt) = attempt.into();
+    pb::RetryScheduled { task_id, direction, attempt, not_before_unix_ms }
 }
 
 fn done(e: pb::TaskDone) -> Result<Event, Malformed> {

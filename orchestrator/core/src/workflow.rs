@@ -6,6 +6,7 @@
 mod apply;
 mod assignment;
 mod back;
+mod moves;
 mod task;
 mod why;
 
@@ -74,8 +75,35 @@ pub struct GateState {
     pub reason: String,
     /// Since when it waits, in milliseconds since the epoch.
     pub since_unix_ms: i64,
+    /// Who alone may answer; empty for anybody.
+    pub asks: String,
+    /// When it is answered without anybody, in milliseconds since the epoch.
+    pub deadline_unix_ms: Option<i64>,
+    /// Whether nobody answered in time, and somebody else is asked since.
+    pub is_escalated: bool,
     /// What a person said: approved, by whom, why.
     pub decision: Option<(bool, String, String)>,
+}
+
+impl Pause {
+    fn new(by: &str, reason: &str, since_unix_ms: i64) -> Self {
+        Self { by: by.to_owned(), reason: reason.to_owned(), since_unix_ms }
+    }
+}
+
+impl GateState {
+    fn new(reason: &str, asks: &str, deadline_unix_ms: Option<i64>, since_unix_ms: i64) -> Self {
+        let (reason, asks) = (reason.to_owned(), asks.to_owned());
+        let (is_escalated, decision) = (false, None);
+        Self { reason, since_unix_ms, asks, deadline_unix_ms, is_escalated, decision }
+    }
+
+    /// Somebody else is asked; by nobody, if the first did not answer in time.
+    fn delegate(&mut self, to: &str, by: &str, deadline_unix_ms: Option<i64>) {
+        to.clone_into(&mut self.asks);
+        self.deadline_unix_ms = deadline_unix_ms;
+        self.is_escalated |= by.is_empty();
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +252,9 @@ impl Workflow {
         for not_before in retries.chain(self.undo_retries_due()) {
             wake = earlier(wake, not_before);
         }
+        for (_, deadline) in self.gate_deadlines() {
+            wake = earlier(wake, deadline);
+        }
         commands.extend(wake.map(Command::WakeAt));
         commands
     }
@@ -253,6 +284,14 @@ impl Workflow {
     /// backwards.
     pub fn moment(&self, now_ms: i64) -> i64 {
         now_ms.max(self.last_unix_ms)
+    }
+
+    /// The gates that do not wait for ever, and until when. While it is paused their time stands
+    /// still: nobody is told no who was told to wait.
+    pub(crate) fn gate_deadlines(&self) -> impl Iterator<Item = (&Gate, i64)> {
+        let timed =
+            self.gates.iter().filter_map(|(gate, state)| Some((gate, state.deadline_unix_ms?)));
+        timed.filter(|(gate, _)| self.pause.is_none() && self.is_open(gate))
     }
 
     pub(crate) fn at(&self, at: usize) -> (&CheckedTask, &TaskState) {

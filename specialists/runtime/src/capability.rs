@@ -6,7 +6,7 @@
 
 use std::{future::Future, time::Duration};
 
-use deadelus_proto::{Artefact, Check, Effect, Failure, Idempotency, Undo, UndoClass};
+use deadelus_proto::{Artefact, Check, Effect, Failure, Hazard, Idempotency, Undo, UndoClass};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -132,6 +132,11 @@ pub trait ChangeCapability: Send + Sync + 'static {
 
     /// What people and plans are told.
     fn about(&self) -> About;
+
+    /// Why a person is asked before it is done, whatever the plan says.
+    fn hazards(&self) -> &'static [Hazard] {
+        &[]
+    }
 
     /// Looks, refuses what must be refused, says how the effect will be taken back. Touches nothing.
     fn prepare(

@@ -56,7 +56,8 @@ impl Specialist {
     /// The same, offering something that changes a target.
     #[must_use]
     pub fn change<C: ChangeCapability>(self, capability: C) -> Self {
-        let descriptor = self.describe::<C::Inputs, C::Outputs>(&capability.about());
+        let mut descriptor = self.describe::<C::Inputs, C::Outputs>(&capability.about());
+        descriptor.hazards = capability.hazards().to_vec();
         assert!(descriptor.effect.changes(), "{} changes nothing", descriptor.name);
         self.offer(descriptor, Work::Change(Box::new(capability)))
     }
@@ -117,6 +118,7 @@ impl Specialist {
             undo: about.undo.as_ref().map(|undo| (named(undo.verb), undo.class)),
             timeout: about.timeout,
             locks: about.locks.iter().map(|lock| (*lock).to_owned()).collect(),
+            hazards: vec![],
         }
     }
 }

@@ -129,6 +129,9 @@ fn word(entry: &Entry) -> Option<Word> {
             let what = if *approved { "approved" } else { "rejected" };
             (by, format!("{what} gate {gate}"), reason.as_str())
         }
+        Event::GateDelegated { gate, to, by, reason, .. } => {
+            (by, format!("had {to} asked at gate {gate}"), reason.as_str())
+        }
         Event::TaskSkipped { task, by, reason } => {
             (by, format!("left out {task}"), reason.as_str())
         }

@@ -1,5 +1,5 @@
-//! What a person decides about a workflow: approve, reject, pause, resume, retry, skip, cancel,
-//! undo, resolve. Each is a message to the orchestrator; its answer is shown.
+//! What a person decides about a workflow: approve, reject, delegate, pause, resume, retry, skip,
+//! cancel, undo, resolve. Each is a message to the orchestrator; its answer is shown.
 
 use deadelus_core::{Gate, TaskStatus, Workflow};
 use deadelus_proto::{
@@ -48,6 +48,12 @@ async fn messages(
     let one = match decision {
         Decision::Approve(args) => (gate(client, id, args, true).await?, "approved"),
         Decision::Reject(args) => (gate(client, id, args, false).await?, "rejected"),
+        Decision::Delegate(args) => {
+            let history = client.history(id).await?;
+            let (gate, _) = choose(&history, args.at.gate.as_deref())?;
+            let to = args.to.clone();
+            (Message::Delegate(pb::DelegateGate { gate, to, by, reason }), "delegated")
+        }
         Decision::Pause(_) => {
             (Message::Pause(pb::PauseWorkflow { by, reason }), "paused; what is in flight finishes")
         }

@@ -40,6 +40,8 @@ struct GateShown {
     gate: String,
     reason: String,
     since_unix_ms: i64,
+    asks: String,
+    deadline_unix_ms: Option<i64>,
     approved: Option<bool>,
     by: String,
 }
@@ -98,6 +100,8 @@ fn shown(history: &History, workflow: &Workflow, now: i64) -> Shown {
         gate: gate.to_string(),
         reason: state.reason.clone(),
         since_unix_ms: state.since_unix_ms,
+        asks: state.asks.clone(),
+        deadline_unix_ms: state.deadline_unix_ms,
         approved: state.decision.as_ref().map(|(approved, _, _)| *approved),
         by: state.decision.as_ref().map(|(_, by, _)| by.clone()).unwrap_or_default(),
     });
@@ -139,7 +143,8 @@ fn text(history: &History, workflow: &Workflow, now: i64, term: Term) -> String 
         let what = match &state.decision {
             Some((true, by, reason)) => format!("approved by {by}: {reason}"),
             Some((false, by, reason)) => format!("rejected by {by}: {reason}"),
-            None => format!("waits for a person: {}", state.reason),
+            None if state.asks.is_empty() => format!("waits for a person: {}", state.reason),
+            None => format!("waits for {}: {}", state.asks, state.reason),
         };
         let what = what.trim_end_matches([':', ' ']);
         out.push_str(&hang(&format!("gate {gate}: "), what, term.width));

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadelus_proto::{
-    Capability, CapabilityName, Effect, Sha256, SpecialistCard, SpecialistName, TargetName, TaskId,
-    UndoClass, limits::PLAN_MAX_BYTES,
+    Capability, CapabilityName, Effect, Hazard, Sha256, SpecialistCard, SpecialistName, TargetName,
+    TaskId, UndoClass, limits::PLAN_MAX_BYTES,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub(super) struct Stored {
     pub(super) plan: Plan,
     /// The capabilities that the tasks and their undos use.
     pub(super) capabilities: BTreeMap<CapabilityName, Contract>,
+    /// The targets of the plan that are production.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) production: BTreeSet<TargetName>,
 }
 
 /// The part of a capability's descriptor that a workflow depends on.
@@ -55,6 +58,9 @@ pub struct Contract {
     /// Resources it holds; `{target}` stands for the target's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<String>,
+    /// Why a person is asked before it is done, whatever the plan says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hazards: Vec<Hazard>,
 }
 
 /// A task with every name resolved and every expression read.
@@ -80,8 +86,8 @@ pub struct CheckedTask {
     pub scope: Option<usize>,
     /// The phase a reader sees it in.
     pub phase: Option<String>,
-    /// Why a person must look before it starts.
-    pub gate: Option<String>,
+    /// Why a person must look before it starts, as the plan or the policy says.
+    pub gate: Option<CheckedGate>,
     /// Start to close, of one attempt.
     pub timeout_ms: i64,
     /// Tries, the first included.
@@ -96,6 +102,19 @@ pub struct CheckedTask {
     pub undo: Option<(CapabilityName, UndoClass)>,
     /// Who does it, in a team's words.
     pub role: String,
+}
+
+/// Why a person must look, who, and for how long.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckedGate {
+    /// Why a person must look.
+    pub reason: String,
+    /// Who alone may answer; empty for anybody.
+    pub asks: String,
+    /// How long each of them is asked.
+    pub timeout_ms: Option<i64>,
+    /// Who is asked after the first.
+    pub escalate_to: Option<String>,
 }
 
 /// A scope with its members.
@@ -121,7 +140,10 @@ impl CheckedPlan {
         review::review(&plan, cards, &mut problems);
         let offered = cards.iter().flat_map(|card| &card.capabilities);
         let offered = offered.map(|c| (c.name.clone(), Contract::of(c))).collect();
-        let checked = Self::compile(plan, &offered, problems)?;
+        let targets = cards.iter().flat_map(|card| &card.targets);
+        let production = targets.filter(|target| target.is_production());
+        let production = production.map(|target| target.name.clone()).collect();
+        let checked = Self::compile(plan, &offered, &production, problems)?;
         if checked.json.len() > PLAN_MAX_BYTES {
             let size = checked.json.len();
             let what = format!("with its descriptors {size} bytes; at most {PLAN_MAX_BYTES}");
@@ -137,20 +159,24 @@ impl CheckedPlan {
     pub fn from_json(json: &[u8]) -> Result<Self, Problems> {
         let stored: Stored =
             serde_json::from_slice(json).map_err(|e| Problems::one("", e.to_string()))?;
-        Self::compile(stored.plan, &stored.capabilities, Problems::default())
+        let Stored { plan, capabilities, production } = stored;
+        Self::compile(plan, &capabilities, &production, Problems::default())
     }
 
     fn compile(
         plan: Plan,
         offered: &BTreeMap<CapabilityName, Contract>,
+        production: &BTreeSet<TargetName>,
         mut problems: Problems,
     ) -> Result<Self, Problems> {
-        let compiled = compile::compile(&plan, offered, &mut problems);
+        let compiled = compile::compile(&plan, offered, production, &mut problems);
         let (tasks, scopes) = problems.or(compiled)?.unwrap_or_default();
         let undos = tasks.iter().filter_map(|t| t.undo.as_ref()).map(|(name, _)| name);
         let used: BTreeSet<_> = tasks.iter().map(|t| &t.does).chain(undos).collect();
         let used = used.into_iter().filter_map(|n| Some((n.clone(), offered.get(n)?.clone())));
-        let stored = Stored { capabilities: used.collect(), plan };
+        let targets: BTreeSet<_> = tasks.iter().map(|t| &t.target).collect();
+        let production = production.iter().filter(|t| targets.contains(t)).cloned().collect();
+        let stored = Stored { capabilities: used.collect(), plan, production };
         let tree = serde_json::to_value(&stored).map_err(|e| Problems::one("", e.to_string()))?;
         let json = canonical::text(&tree);
         let positions = tasks.iter().enumerate().map(|(n, t)| (t.id.clone(), n)).collect();
@@ -233,6 +259,7 @@ impl Contract {
             undo: capability.undo.clone(),
             timeout_ms: i64::try_from(capability.timeout.as_millis()).unwrap_or(i64::MAX),
             locks: capability.locks.clone(),
+            hazards: capability.hazards.clone(),
         }
     }
 }

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use deadelus_proto::{CapabilityName, TargetName, TaskId, limits::PLAN_TASKS_MAX};
 
 use super::{
-    Contract, OnFailure, PLAN_GATE, Plan, Problems, Task,
-    checked::{CheckedScope, CheckedTask},
+    Contract, GateRule, OnFailure, PLAN_GATE, Plan, Problems, Task,
+    checked::{CheckedGate, CheckedScope, CheckedTask},
     duration,
     graph::{self, Needs},
+    policy,
     problem::unknown,
 };
 use crate::{
@@ -21,13 +22,15 @@ use crate::{
 pub(super) fn compile(
     plan: &Plan,
     offered: &BTreeMap<CapabilityName, Contract>,
+    production: &BTreeSet<TargetName>,
     problems: &mut Problems,
 ) -> Option<(Vec<CheckedTask>, Vec<CheckedScope>)> {
     whole(plan, problems);
     let order = order(plan, problems)?;
     let positions: BTreeMap<&str, usize> =
         order.iter().flatten().enumerate().map(|(n, id)| (*id, n)).collect();
-    let mut compiler = Compiler { plan, offered, problems, positions, needs: needs(plan) };
+    let mut compiler =
+        Compiler { plan, offered, production, problems, positions, needs: needs(plan) };
     let mut tasks = Vec::new();
     for (wave, ids) in order.iter().enumerate() {
         tasks.extend(ids.iter().map(|id| compiler.task(id, wave)));
@@ -136,6 +139,7 @@ fn ids(plan: &Plan) -> impl Iterator<Item = &str> {
 struct Compiler<'a> {
     plan: &'a Plan,
     offered: &'a BTreeMap<CapabilityName, Contract>,
+    production: &'a BTreeSet<TargetName>,
     problems: &'a mut Problems,
     positions: BTreeMap<&'a str, usize>,
     needs: Needs<'a>,
@@ -156,6 +160,7 @@ impl<'a> Compiler<'a> {
         self.phase(&at, task);
         let when = self.when(&at, id, task);
         let inputs = self.inputs(&at, id, task);
+        let gate = self.gate(&at, task);
         let timeout = task.timeout.as_deref().map(duration::parse_ms).transpose();
         let timeout = self.problems.keep(format!("{at}.timeout"), timeout);
         let attempts = task.attempts.unwrap_or(ATTEMPTS_DEFAULT);
@@ -180,7 +185,7 @@ impl<'a> Compiler<'a> {
             inputs: inputs?,
             scope: scope?,
             phase: task.phase.clone(),
-            gate: task.gate.clone(),
+            gate: gate?.or_else(|| self.policy(contract, &target)),
             timeout_ms: timeout?.unwrap_or(contract.timeout_ms),
             attempts,
             on_exhausted: task.on_exhausted.or(self.plan.on_exhausted).unwrap_or_default(),
@@ -214,6 +219,25 @@ impl<'a> Compiler<'a> {
                 None
             }
         }
+    }
+
+    /// What the plan itself says; `None` only together with a problem.
+    fn gate(&mut self, at: &str, task: &Task) -> Option<Option<CheckedGate>> {
+        let Some(terms) = task.gate.as_ref().map(GateRule::terms) else { return Some(None) };
+        let timeout = terms.timeout.as_deref().map(duration::parse_ms).transpose();
+        let timeout_ms = self.problems.keep(format!("{at}.gate.timeout"), timeout)?;
+        Some(Some(CheckedGate {
+            reason: terms.reason,
+            asks: terms.asks.unwrap_or_default(),
+            timeout_ms,
+            escalate_to: terms.escalate_to,
+        }))
+    }
+
+    /// A person is asked even where the plan forgot.
+    fn policy(&self, contract: &Contract, target: &TargetName) -> Option<CheckedGate> {
+        let reason = policy::asks(contract, target, self.production.contains(target))?;
+        Some(CheckedGate { reason, ..CheckedGate::default() })
     }
 
     fn scope(&mut self, at: &str, task: &Task) -> Option<Option<usize>> {

@@ -6,7 +6,7 @@ use deadelus_proto::{Capability, Effect, SpecialistCard};
 use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Map, Value};
 
-use super::{OnFailure, Plan, Problems, Task, problem::unknown, read::place};
+use super::{GateRule, OnFailure, Plan, Problems, Task, problem::unknown, read::place};
 use crate::expr::is_dynamic;
 
 /// Adds what is wrong to `problems`.
@@ -35,9 +35,17 @@ pub(super) fn review(plan: &Plan, cards: &[SpecialistCard], problems: &mut Probl
 
 /// What people and locks need is not blank.
 fn written(task: &Task, at: &str, problems: &mut Problems) {
-    let gate = task.gate.as_ref().map(|g| ("gate", g));
+    let gate = task.gate.as_ref().map(GateRule::terms).unwrap_or_default();
+    let has_gate = task.gate.is_some().then_some(("gate", &gate.reason));
+    let people = gate.asks.iter().map(|who| ("gate.asks", who));
+    let people = people.chain(gate.escalate_to.iter().map(|who| ("gate.escalate_to", who)));
+    if gate.escalate_to.is_some() && gate.timeout.is_none() {
+        let what = "is asked after the time of the first is over, and no timeout says when";
+        problems.add(format!("{at}.gate.escalate_to"), what);
+    }
     let locks = task.locks.iter().map(|l| ("locks", l));
-    for (name, text) in std::iter::once(("title", &task.title)).chain(gate).chain(locks) {
+    let texts = std::iter::once(("title", &task.title)).chain(has_gate).chain(people).chain(locks);
+    for (name, text) in texts {
         if text.trim().is_empty() {
             problems.add(format!("{at}.{name}"), "is empty");
         }
@@ -60,7 +68,7 @@ fn target(plan: &Plan, task: &Task, card: &SpecialistCard, at: &str, problems: &
     }
 }
 
-/// Every effect can be taken back, or a person agrees beforehand that it cannot.
+/// Every effect can be taken back, or the policy has a person agree beforehand that it cannot.
 fn way_back(plan: &Plan, task: &Task, does: &Capability, at: &str, problems: &mut Problems) {
     let name = &does.name;
     match (does.effect, &does.undo) {
@@ -70,10 +78,6 @@ fn way_back(plan: &Plan, task: &Task, does: &Capability, at: &str, problems: &mu
             problems.add(format!("{at}.does"), format!("{name} has an effect but no undo"));
         }
         (Effect::Pivot, _) => {
-            if task.gate.is_none() {
-                let what = format!("{name} cannot be taken back: a gate must come before it");
-                problems.add(format!("{at}.gate"), what);
-            }
             let scope = task.scope.as_ref().and_then(|s| plan.scopes.get(s));
             if scope.is_some_and(|s| s.on_failure == OnFailure::Continue) {
                 let what = format!("{name} cannot be taken back with a scope");

@@ -18,6 +18,10 @@ pub enum Wait {
         reason: String,
         /// Since when, in milliseconds since the epoch.
         since_unix_ms: i64,
+        /// Who alone may answer; empty for anybody.
+        asks: String,
+        /// When it is answered without anybody, in milliseconds since the epoch.
+        deadline_unix_ms: Option<i64>,
     },
     /// A person, because one has paused it or the tries of a task are used up.
     Paused {
@@ -84,6 +88,8 @@ impl Workflow {
                 gate: gate.clone(),
                 reason: state.reason.clone(),
                 since_unix_ms: state.since_unix_ms,
+                asks: state.asks.clone(),
+                deadline_unix_ms: state.deadline_unix_ms,
             })
             .collect();
         if self.ended.is_some() {
@@ -162,8 +168,11 @@ impl Workflow {
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Person { gate, reason, since_unix_ms } => {
-                write!(f, "gate {gate}: waits for a person since {}: {reason}", utc(*since_unix_ms))
+            Self::Person { gate, reason, since_unix_ms, asks, deadline_unix_ms } => {
+                let who = if asks.is_empty() { "a person" } else { asks };
+                let until = deadline_unix_ms.map(|at| format!(" until {}", utc(at)));
+                let (since, until) = (utc(*since_unix_ms), until.unwrap_or_default());
+                write!(f, "gate {gate}: waits for {who} since {since}{until}: {reason}")
             }
             Self::Paused { by, reason, since_unix_ms } if by.is_empty() => {
                 write!(f, "paused since {}: {reason}", utc(*since_unix_ms))

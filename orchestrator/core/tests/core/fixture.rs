@@ -1,13 +1,13 @@
 //! A small specialist, plans in a few lines, and a driver that plays the shell.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use deadelus_core::{
     CheckedPlan, Command, Event, Gate, Input, Plan, Refusal, Step, TaskStatus, Workflow, step,
 };
 use deadelus_proto::{
     Aftermath, Body, Capability, Check, CheckKind, Direction, Done, Effect, ErrorClass, Failure,
-    Idempotency, News, Report, SpecialistCard, TargetCard, TaskKey, Undo, UndoClass,
+    Hazard, Idempotency, News, Report, SpecialistCard, TargetCard, TaskKey, Undo, UndoClass,
 };
 use serde_json::{Value, json};
 
@@ -28,9 +28,18 @@ pub(crate) fn cards() -> Vec<SpecialistCard> {
             capability("t.blend", Effect::Compensatable, undo("t.unblend", UndoClass::Semantic)),
             capability("t.unblend", Effect::Compensatable, undo("t.blend", UndoClass::Semantic)),
             capability("t.ship", Effect::Pivot, None),
+            Capability {
+                hazards: vec![Hazard::Destructive, Hazard::Money],
+                ..capability("t.refund", Effect::Reversible, undo("t.unmake", UndoClass::Exact))
+            },
         ],
-        targets: vec![TargetCard { name: "shop".parse().unwrap(), facts: BTreeMap::new() }],
+        targets: vec![target("shop", &[]), target("live", &[("environment", "production")])],
     }]
+}
+
+fn target(name: &str, facts: &[(&str, &str)]) -> TargetCard {
+    let facts = facts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    TargetCard { name: name.parse().unwrap(), facts }
 }
 
 fn capability(
@@ -59,6 +68,7 @@ fn capability(
         undo,
         timeout: Duration::from_millis(TIMEOUT_MS.try_into().unwrap()),
         locks: vec![],
+        hazards: vec![],
     }
 }
 
@@ -220,12 +230,25 @@ pub(crate) fn start(plan: &Arc<CheckedPlan>) -> Input {
 }
 
 pub(crate) fn gate_input(plan: &CheckedPlan, gate: &str, approve: bool) -> Input {
+    gate_input_by(plan, gate, approve, "ada")
+}
+
+pub(crate) fn gate_input_by(plan: &CheckedPlan, gate: &str, approve: bool, by: &str) -> Input {
     Input::DecideGate {
         gate: gate.parse::<Gate>().unwrap(),
         approve,
         digest: plan.digest().clone(),
-        by: "ada".into(),
+        by: by.into(),
         reason: "looked at it".into(),
+    }
+}
+
+pub(crate) fn delegate(gate: &str, to: &str) -> Input {
+    Input::DelegateGate {
+        gate: gate.parse::<Gate>().unwrap(),
+        to: to.into(),
+        by: "ada".into(),
+        reason: "knows more".into(),
     }
 }
 

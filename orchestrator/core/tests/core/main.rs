@@ -9,6 +9,8 @@ mod fixture;
 #[cfg(test)]
 mod fork;
 #[cfg(test)]
+mod gates;
+#[cfg(test)]
 mod going_back;
 #[cfg(test)]
 mod golden;

@@ -68,7 +68,6 @@ tasks:
     );
     let expected = [
         r#"success[0].checked_by: no task "mesure"; did you mean "measure"?"#,
-        r#"tasks.Ship.gate: t.ship cannot be taken back: a gate must come before it"#,
         r#"tasks.Ship.scope: t.ship cannot be taken back with a scope"#,
         r#"tasks.Ship: task id "Ship": use 1 to 64 of a-z 0-9 -"#,
         r#"tasks.make.attempts: must be 1 to 20"#,

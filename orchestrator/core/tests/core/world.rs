@@ -12,15 +12,15 @@ mod specialists;
 use std::{collections::BTreeMap, sync::Arc};
 
 use deadelus_core::{
-    CheckedPlan, Command, EffectState, Ending, Event, Gate, Input, Refusal, Status, TaskStatus,
-    Workflow, step,
+    CheckedPlan, Command, EffectState, Ending, Event, Input, Refusal, Status, TaskStatus, Workflow,
+    step,
 };
 use deadelus_proto::{Assignment, Effect, TaskKey};
 use fastrand::Rng;
 
 use crate::fixture::{
-    cancel, gate_input, pause, report, resolve_stuck, resume, retry_stuck, retry_task, skip_task,
-    start, undo,
+    cancel, delegate, gate_input_by, pause, report, resolve_stuck, resume, retry_stuck, retry_task,
+    skip_task, start, undo,
 };
 use properties::Properties;
 use random_plan::random_plan;
@@ -71,6 +71,9 @@ fn it_always_ends_and_the_world_is_as_it_says() {
             "left out",
             "left out and taken back",
             "inherited",
+            "delegated",
+            "escalated",
+            "nobody answered",
         ]
         .iter()
         .for_each(|what| rare(what));
@@ -263,10 +266,11 @@ impl World {
 
     fn person_acts(&mut self) {
         let Some(workflow) = &self.state else { return };
-        let gates: Vec<Gate> = workflow.open_gates().map(|(gate, _)| gate.clone()).collect();
+        let gates = workflow.open_gates().map(|(gate, state)| (gate.to_string(), &state.asks));
+        let gates: Vec<(String, String)> = gates.map(|(gate, who)| (gate, who.clone())).collect();
         let stuck = workflow.tasks().find(|(_, task)| task.status() == TaskStatus::Stuck);
         let stuck = stuck.map(|(spec, _)| spec.id.clone());
-        let gate = self.rng.choice(&gates).map(ToString::to_string);
+        let gate = self.rng.choice(&gates).cloned();
         let task = self.rng.choice(self.plan.tasks()).map(|spec| spec.id.to_string()).unwrap();
         let held = workflow.tasks().find(|(_, task)| task.status() == TaskStatus::Held);
         let held = held.map(|(spec, _)| spec.id.to_string());
@@ -286,9 +290,16 @@ impl World {
                 resolve_stuck(task.as_str())
             }
             (_, Some(_), _) => retry_stuck(),
-            (.., Some(gate)) => {
+            (.., Some((gate, _))) if self.mishap(20) => {
+                let who = *self.rng.choice(["ada", "grace", "carol"].iter()).unwrap();
+                delegate(&gate, who)
+            }
+            (.., Some((gate, asked))) => {
                 let approve = !self.mishap(20);
-                gate_input(&self.plan, &gate, approve)
+                // Now and then by somebody who is not asked, and who is refused.
+                let ada = asked.is_empty() || self.rng.u8(..) < 20;
+                let by = if ada { "ada" } else { &asked };
+                gate_input_by(&self.plan, &gate, approve, by)
             }
             (.., None) => return,
         };
@@ -336,6 +347,9 @@ impl World {
                 Event::ScopeClosed { .. } => count("scope closed"),
                 Event::TaskHeld { .. } => count("held"),
                 Event::TaskInherited { .. } => count("inherited"),
+                Event::GateDelegated { by, .. } if by.is_empty() => count("escalated"),
+                Event::GateDelegated { .. } => count("delegated"),
+                Event::GateDecided { by, .. } if by.is_empty() => count("nobody answered"),
                 Event::Paused { .. } => count("paused"),
                 Event::Resumed { .. } => count("resumed"),
                 Event::TaskRetried { .. } => count("retried by a person"),

@@ -161,6 +161,7 @@ impl Properties {
             | Event::Accepted { .. }
             | Event::TaskInherited { .. }
             | Event::GateOpened { .. }
+            | Event::GateDelegated { .. }
             | Event::GateDecided { .. }
             | Event::RetryScheduled { .. }
             | Event::ScopeClosed { .. }

@@ -60,8 +60,14 @@ fn task_text(rng: &mut Rng, text: &mut String, task: usize, scopes: usize) {
     if does != "ship" && scopes > 0 && rng.bool() {
         write!(text, ", scope: s{}", rng.usize(0..scopes)).unwrap();
     }
-    if does == "ship" || rng.u8(..) < 25 {
-        text.push_str(", gate: look");
+    match rng.u8(..) {
+        0..25 => text.push_str(", gate: look"),
+        25..40 => text.push_str(", gate: {reason: look, asks: bob, timeout: 30s}"),
+        40..50 => {
+            text.push_str(", gate: {reason: look, timeout: 20s, escalate_to: grace}");
+        }
+        // Where it cannot be taken back the policy asks.
+        50..=255 => {}
     }
     if rng.u8(..) < 80 {
         write!(text, ", locks: [{}]", rng.choice(["x", "y", "x, y"].iter()).unwrap()).unwrap();
