@@ -163,7 +163,7 @@ fn begin(source: &Shell, fork: Fork) -> Shell {
     Shell::begin(forked(&plan, fork))
 }
 
-fn forked(plan: &Arc<CheckedPlan>, with: Fork) -> Input {
+pub(crate) fn forked(plan: &Arc<CheckedPlan>, with: Fork) -> Input {
     let Input::Start { plan, digest, submitted_by, traceparent, .. } = start(plan) else {
         panic!("a start starts");
     };

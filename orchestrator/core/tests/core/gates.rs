@@ -13,6 +13,7 @@ const ASKS: &str = "tasks:
   b: {does: t.look, title: B, needs: [a],
       gate: {reason: look at it, asks: grace, timeout: 2h, escalate_to: linus}}";
 
+/// The unit of the waits in these plans.
 const HOUR_MS: i64 = 3_600_000;
 
 #[test]

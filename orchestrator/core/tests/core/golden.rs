@@ -10,7 +10,13 @@ use deadelus_proto::{Aftermath, ErrorClass, News, pb};
 use prost::Message;
 use serde_json::json;
 
-use crate::fixture::{Shell, cancel, done, resolve_stuck, retry_stuck, undo, with_approval};
+use crate::{
+    fixture::{
+        Shell, cancel, delegate, done, pause, resolve_stuck, resume, retry_stuck, retry_task,
+        skip_task, undo, with_approval,
+    },
+    fork,
+};
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the logs are files")]
@@ -87,12 +93,21 @@ fn in_words(workflow: &Workflow) -> String {
     if let Some(order) = workflow.take_back() {
         writeln!(out, "taken back: {:?} by {:?}: {}", order.cause, order.by, order.reason).unwrap();
     }
+    if let Some(origin) = workflow.forked_from() {
+        writeln!(out, "forked from {} at {}", origin.workflow, origin.task).unwrap();
+    }
     for (gate, state) in workflow.gates() {
         writeln!(out, "gate {gate}: {} {:?}", state.reason, state.decision).unwrap();
+        if !state.asks.is_empty() {
+            writeln!(out, "gate {gate} asks {}: {:?}", state.asks, state.deadline_unix_ms).unwrap();
+        }
     }
     for (spec, task) in workflow.tasks() {
         let (id, status) = (&spec.id, task.status());
         write!(out, "{id} {status} {} {}", task.attempt, task.undo_attempt).unwrap();
+        if task.is_inherited {
+            write!(out, " inherited").unwrap();
+        }
         let outputs = task.done().map(|done| format!(" {:?}", done.outputs));
         writeln!(out, "{}", outputs.unwrap_or_default()).unwrap();
     }
@@ -165,7 +180,62 @@ fn stories() -> Vec<(&'static str, Shell)> {
         ("stuck-resolved", stuck_and_resolved()),
         ("cancelled-late", cancelled()),
         ("in-flight", in_flight()),
+        ("held-left-out", held_and_left_out()),
+        ("escalated", escalated()),
+        ("forked", forked()),
     ]
+}
+
+/// Its tries used up, paused by hand as well, left out by a person, what it left taken back.
+fn held_and_left_out() -> Shell {
+    let mut shell = begun();
+    shell.decide_gate("plan", true);
+    for _ in 0..3 {
+        shell.fails("look", ErrorClass::Unavailable);
+        if shell.status() != "paused" {
+            shell.wake();
+        }
+    }
+    shell.input(pause());
+    shell.input(retry_task("look"));
+    shell.input(resume());
+    shell.done_with("look", json!({"rows": 39}));
+    for _ in 0..3 {
+        let key = shell.asked("try");
+        shell.record(&key);
+        shell.fails_leaving("try", ErrorClass::UnknownOutcome, Aftermath::Unknown);
+        if shell.status() != "paused" {
+            shell.wake();
+        }
+    }
+    shell.input(skip_task("try"));
+    shell.done("try");
+    shell
+}
+
+/// Nobody answered, then the next was asked, then somebody else.
+fn escalated() -> Shell {
+    let terms = "gate: {reason: for good, asks: grace, timeout: 1h, escalate_to: linus}";
+    let plan = PLAN.replace("gate: there is no way back", terms);
+    let mut shell = Shell::start(&with_approval("none", &plan));
+    shell.done_with("look", json!({"rows": 39}));
+    for task in ["make", "try", "judge"] {
+        shell.done(task);
+    }
+    shell.done_with("blend", json!({"n": 2}));
+    shell.wake();
+    shell.input(delegate("ship", "ada"));
+    shell
+}
+
+fn forked() -> Shell {
+    let mut source = to_the_gate();
+    source.input(pause());
+    let from = "blend".parse().unwrap();
+    let fork = source.workflow().fork(&from).unwrap();
+    let mut shell = Shell::begin(fork::forked(source.workflow().plan(), fork));
+    shell.decide_gate("plan", true);
+    shell
 }
 
 fn begun() -> Shell {
