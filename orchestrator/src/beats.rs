@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::{Message, Subscriber};
 use deadelus_mesh::Mesh;
-use deadelus_proto::{TaskKey, WorkflowId, pb};
+use deadelus_proto::{TaskKey, pb};
 use futures_util::StreamExt as _;
 use prost::Message as _;
 use tokio::sync::oneshot;
@@ -34,6 +34,11 @@ async fn answer(mesh: Mesh, hub: Arc<Hub>, beat: Message) {
     for task in heartbeat.in_hand {
         verdicts.push(verdict(&hub, &task).await.into());
     }
+    // Several replicas hear a worker and one of them drives the task: who has nothing against it
+    // says nothing, and no answer means go on.
+    if verdicts.iter().all(|verdict| *verdict == i32::from(pb::Verdict::Continue)) {
+        return;
+    }
     let reply = pb::HeartbeatReply { verdicts };
     if let Err(error) = mesh.client.publish(reply_to, reply.encode_to_vec().into()).await {
         tracing::debug!(%error, "a verdict was lost");
@@ -44,10 +49,9 @@ async fn answer(mesh: Mesh, hub: Arc<Hub>, beat: Message) {
 async fn verdict(hub: &Hub, task: &pb::TaskInHand) -> pb::Verdict {
     let key = TaskKey::from_pb(&task.workflow_id, &task.task_id, task.direction, task.attempt);
     let Ok(key) = key else { return pb::Verdict::Continue };
-    let workflow: WorkflowId = key.workflow.clone();
     let (answer, answered) = oneshot::channel();
     let asked = async {
-        hub.deliver(workflow, Parcel::Beat(key, answer)).await;
+        hub.deliver(Parcel::Beat(key, answer)).await;
         answered.await.ok()
     };
     let verdict = tokio::time::timeout(ANSWER_WITHIN, asked).await;

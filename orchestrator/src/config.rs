@@ -21,11 +21,14 @@ pub struct Config {
 pub struct Settings {
     /// Workflows that have not ended; further ones are refused until one has.
     pub open_workflows_max: usize,
+    /// Whether this replica takes partitions. One that does not only answers questions: for whoever
+    /// wants to look before anything goes on.
+    pub take_over: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         // At some tens of KiB each this is a process of well under a gigabyte.
-        Self { open_workflows_max: 20_000 }
+        Self { open_workflows_max: 20_000, take_over: true }
     }
 }

@@ -23,17 +23,29 @@ const PARCELS_MAX: usize = 4_096;
 #[derive(Debug)]
 pub(crate) enum Parcel {
     /// Something to decide.
-    Letter(Box<Letter>),
+    Letter(WorkflowId, Box<Letter>),
     /// A worker has this attempt in hand, and asks whether to go on.
     Beat(TaskKey, oneshot::Sender<pb::Verdict>),
     /// Take the workflow up: it has not ended, and nobody may be driving it.
-    TakeUp,
+    TakeUp(WorkflowId),
+    /// Another replica looks after the partition: clear its desks, once no append is under way.
+    Close(u16, oneshot::Sender<()>),
+}
+
+impl Parcel {
+    fn partition(&self) -> u16 {
+        match self {
+            Self::Letter(workflow, _) | Self::TakeUp(workflow) => workflow.partition(),
+            Self::Beat(key, _) => key.workflow.partition(),
+            Self::Close(partition, _) => *partition,
+        }
+    }
 }
 
 /// Hands parcels to shards.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    shards: Vec<mpsc::Sender<(WorkflowId, Parcel)>>,
+    shards: Vec<mpsc::Sender<Parcel>>,
     open: Arc<AtomicUsize>,
     open_max: usize,
     running: Mutex<JoinSet<()>>,
@@ -41,7 +53,7 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// For at most `open_max` open workflows. The shards begin with [`begin`](Self::begin).
-    pub(crate) fn new(open_max: usize) -> (Arc<Self>, Vec<mpsc::Receiver<(WorkflowId, Parcel)>>) {
+    pub(crate) fn new(open_max: usize) -> (Arc<Self>, Vec<mpsc::Receiver<Parcel>>) {
         let (shards, parcels) = (0..shards()).map(|_| mpsc::channel(PARCELS_MAX)).unzip();
         let (open, running) = (Arc::default(), Mutex::default());
         (Arc::new(Self { shards, open, open_max, running }), parcels)
@@ -53,7 +65,7 @@ impl Hub {
     /// [`MeshError`] when the connection is closed.
     pub(crate) async fn begin(
         &self,
-        parcels: Vec<mpsc::Receiver<(WorkflowId, Parcel)>>,
+        parcels: Vec<mpsc::Receiver<Parcel>>,
         journal: &Journal,
         inbox: &Inbox,
         shutdown: &Shutdown,
@@ -72,12 +84,20 @@ impl Hub {
         self.open.load(Ordering::Relaxed) < self.open_max
     }
 
-    /// Hands a parcel to the workflow's shard.
-    pub(crate) async fn deliver(&self, workflow: WorkflowId, parcel: Parcel) {
-        let shard = usize::from(workflow.partition()) % self.shards.len();
-        if self.shards[shard].send((workflow, parcel)).await.is_err() {
+    /// Hands a parcel to its partition's shard.
+    pub(crate) async fn deliver(&self, parcel: Parcel) {
+        let shard = usize::from(parcel.partition()) % self.shards.len();
+        if self.shards[shard].send(parcel).await.is_err() {
             tracing::debug!("stopping: a parcel is left to come again");
         }
+    }
+
+    /// Clears the desks of a partition; what they have begun to append is finished first.
+    pub(crate) async fn close(&self, partition: u16) {
+        let (closed, done) = oneshot::channel();
+        self.deliver(Parcel::Close(partition, closed)).await;
+        // A shard that has stopped has no desks.
+        let _ = done.await;
     }
 
     /// Waits until the shards have stopped.

@@ -1,14 +1,13 @@
 //! The inbox: pulled per partition, parsed once, brought to the workflow's desk. What cannot be
 //! parsed goes to DEAD with the reason, and never comes again.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::PullConsumer;
 use deadelus_core::{Fork, Input, Problems};
 use deadelus_mesh::{Mesh, MeshError, dead, streams};
 use deadelus_proto::{
     Report, Sha256, SpecialistName, Subject, WorkflowId,
-    limits::PARTITIONS,
     pb::{self, inbound::Message as Said},
 };
 use futures_util::StreamExt as _;
@@ -50,24 +49,28 @@ enum Refused {
 }
 
 impl Inbox {
-    /// Pulls all partitions, until the returned tasks are dropped.
-    pub(crate) async fn pull_all(self) -> Result<JoinSet<Infallible>, MeshError> {
-        let mut pulls = JoinSet::new();
-        for partition in 0..PARTITIONS {
-            let consumer = streams::inbox_consumer(&self.mesh, partition).await?;
-            pulls.spawn(self.clone().pull(consumer));
-        }
-        Ok(pulls)
+    /// Pulls a partition for as long as `listening` lives.
+    ///
+    /// # Errors
+    /// [`MeshError`] when its consumer cannot be had.
+    pub(crate) async fn pull(
+        &self,
+        partition: u16,
+        listening: &mut JoinSet<()>,
+    ) -> Result<(), MeshError> {
+        let consumer = streams::inbox_consumer(&self.mesh, partition).await?;
+        listening.spawn(self.clone().pull_from(consumer));
+        Ok(())
     }
 
-    async fn pull(self, consumer: PullConsumer) -> Infallible {
+    async fn pull_from(self, consumer: PullConsumer) {
         loop {
             match consumer.stream().max_messages_per_batch(PULL_BATCH).messages().await {
                 Ok(mut messages) => {
                     while let Some(message) = messages.next().await {
                         match message {
                             Ok(message) => {
-                                self.hand_on(Delivery::Stored(Box::new(message)), 0).await
+                                self.hand_on(Delivery::Stored(Box::new(message)), 0).await;
                             }
                             Err(error) => tracing::debug!(%error, "pulling the inbox"),
                         }
@@ -87,7 +90,7 @@ impl Inbox {
                 let span = spans::decide(&workflow, &input, &id, &delivery);
                 let ticket = Ticket { delivery, reply_to, span, races };
                 let letter = Letter { ticket, from, id, input, redelivered };
-                self.hub.deliver(workflow, Parcel::Letter(Box::new(letter))).await;
+                self.hub.deliver(Parcel::Letter(workflow, Box::new(letter))).await;
             }
             Err((_, Refused::Malformed(reason))) => self.bury(delivery, reason).await,
             Err((reply_to, Refused::Problems(problems))) => {

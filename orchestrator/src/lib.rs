@@ -15,6 +15,7 @@ mod hub;
 mod inbox;
 pub mod journal;
 mod letter;
+mod partitions;
 pub mod planner;
 mod plans;
 mod process;

@@ -5,22 +5,14 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use deadelus_mesh::{
-    Mesh,
     config::{self, Layers},
     life::Shutdown,
     streams, telemetry,
 };
 
 use crate::{
-    api, asks, beats,
-    cards::Cards,
-    config::Config,
-    hub::{Hub, Parcel},
-    inbox::Inbox,
-    journal::Journal,
-    planner::blueprint,
-    plans::Plans,
-    projection,
+    api, beats, cards::Cards, config::Config, hub::Hub, inbox::Inbox, journal::Journal,
+    partitions::Partitions, planner::blueprint, plans::Plans,
 };
 
 /// Spans that are not delivered by then are lost; the process goes.
@@ -87,32 +79,27 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     hub.begin(parcels, &journal, &inbox, &shutdown).await?;
     let beats = mesh.client.subscribe(mesh.subjects.all("worker")).await?;
     let answering = tokio::spawn(beats::answer_all(mesh.clone(), hub.clone(), beats));
-    let asked = asks::answer_all(&mesh, &inbox).await?;
-    let pulls = Box::pin(inbox.pull_all()).await?;
-    take_up(&mesh, &hub).await?;
+    let mut partitions = Partitions::open(mesh.clone(), owner, inbox, hub.clone()).await?;
+    if config.orchestrator.take_over {
+        partitions.look().await;
+    } else {
+        tracing::warn!("orchestrator.take_over is off: this replica drives nothing");
+    }
     tracing::info!(owner, "ready");
-    shutdown.requested().await;
-    drop((pulls, asked));
+    tokio::select! {
+        () = partitions.keep(), if config.orchestrator.take_over => {}
+        () = shutdown.requested() => {}
+    }
+    partitions.close();
     answering.abort();
     if tokio::time::timeout(STOP_WITHIN, hub.stopped()).await.is_err() {
         tracing::warn!("decisions under way were left; what is not acknowledged comes again");
     }
+    partitions.hand_over().await;
     if let Err(error) = service.stop().await {
         tracing::debug!(%error, "the service was not deregistered");
     }
     mesh.drain(LEAVE_WITHIN).await;
-    Ok(())
-}
-
-/// Everything that has not ended goes on, whoever drove it before.
-async fn take_up(mesh: &Mesh, hub: &std::sync::Arc<Hub>) -> anyhow::Result<()> {
-    let open = projection::open_workflows(mesh).await?;
-    if !open.is_empty() {
-        tracing::info!(workflows = open.len(), "taking up");
-    }
-    for workflow in open {
-        hub.deliver(workflow, Parcel::TakeUp).await;
-    }
     Ok(())
 }
 

@@ -23,7 +23,11 @@ use deadelus_mesh::{
     pipeline::{Answer, Pipeline},
 };
 use deadelus_proto::{TaskKey, WorkflowId};
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -56,6 +60,8 @@ pub(crate) struct Shard {
     /// What takes longer than handing something to the connection.
     slow: JoinSet<(WorkflowId, Slow)>,
     timers: BinaryHeap<Reverse<(i64, WorkflowId)>>,
+    /// Partitions to be cleared.
+    closing: Vec<(u16, oneshot::Sender<()>)>,
 }
 
 #[derive(Debug)]
@@ -90,15 +96,12 @@ impl Shard {
     ) -> Result<Self, MeshError> {
         let pipeline = Pipeline::open(journal.mesh().clone()).await?;
         let (seats, slow, timers) = (HashMap::new(), JoinSet::new(), BinaryHeap::new());
-        Ok(Self { journal, inbox, pipeline, seats, open, slow, timers })
+        let closing = vec![];
+        Ok(Self { journal, inbox, pipeline, seats, open, slow, timers, closing })
     }
 
     /// Works until the process is asked to stop; then until the appends under way are over.
-    pub(crate) async fn run(
-        mut self,
-        mut parcels: mpsc::Receiver<(WorkflowId, Parcel)>,
-        shutdown: Shutdown,
-    ) {
+    pub(crate) async fn run(mut self, mut parcels: mpsc::Receiver<Parcel>, shutdown: Shutdown) {
         let mut brought = Vec::with_capacity(PARCELS_AT_ONCE);
         let alarm = tokio::time::sleep(LOOK_EVERY);
         tokio::pin!(alarm);
@@ -108,8 +111,8 @@ impl Shard {
         while !stopping || self.seats.values().any(|seat| seat.desk.is_appending()) {
             tokio::select! {
                 _ = parcels.recv_many(&mut brought, PARCELS_AT_ONCE), if !stopping => {
-                    for (workflow, parcel) in brought.drain(..) {
-                        self.parcel(workflow, parcel).await;
+                    for parcel in brought.drain(..) {
+                        self.parcel(parcel).await;
                     }
                 }
                 (asked, answer) = self.pipeline.next() => self.answered(asked, answer).await,
@@ -120,6 +123,7 @@ impl Shard {
                 () = &mut alarm => self.time().await,
                 () = &mut stop, if !stopping => stopping = true,
             }
+            self.close();
             let due = self.due();
             if due < alarm.deadline() || alarm.is_elapsed() {
                 alarm.as_mut().reset(due);
@@ -127,9 +131,9 @@ impl Shard {
         }
     }
 
-    async fn parcel(&mut self, workflow: WorkflowId, parcel: Parcel) {
+    async fn parcel(&mut self, parcel: Parcel) {
         match parcel {
-            Parcel::Letter(mut letter) => {
+            Parcel::Letter(workflow, mut letter) => {
                 self.take_seat(&workflow, Some(&letter.input)).await;
                 let Letter { input, ticket, .. } = &mut *letter;
                 ticket.span.in_scope(|| begin_trace(input));
@@ -137,12 +141,13 @@ impl Shard {
             }
             Parcel::Beat(key, answer) => {
                 // Nobody drives it here: perhaps elsewhere.
-                let Some(seat) = self.seats.get_mut(&workflow) else { return };
+                let Some(seat) = self.seats.get_mut(&key.workflow) else { return };
                 let _: Vec<_> = seat.desk.on(Fact::Beat(key.clone()), moment());
                 // A worker that no longer waits for the answer asks again.
                 let _ = answer.send(seat.desk.verdict(&key));
             }
-            Parcel::TakeUp => self.take_seat(&workflow, None).await,
+            Parcel::TakeUp(workflow) => self.take_seat(&workflow, None).await,
+            Parcel::Close(partition, closed) => self.closing.push((partition, closed)),
         }
     }
 
@@ -212,6 +217,25 @@ impl Shard {
                 self.fact(&workflow, Fact::Time).await;
             }
         }
+    }
+
+    /// Clears the partitions that no append is under way in any more.
+    fn close(&mut self) {
+        let mut closing = std::mem::take(&mut self.closing);
+        closing.retain(|(partition, closed)| {
+            let ours = |workflow: &WorkflowId| workflow.partition() == *partition;
+            if closed.is_closed() {
+                return false;
+            }
+            if self.seats.iter().any(|(id, seat)| ours(id) && seat.desk.is_appending()) {
+                return true;
+            }
+            let before = self.seats.len();
+            self.seats.retain(|id, _| !ours(id));
+            self.open.fetch_sub(before - self.seats.len(), Ordering::Relaxed);
+            false
+        });
+        self.closing = closing;
     }
 
     /// When the next timer is due.

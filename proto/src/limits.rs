@@ -33,6 +33,10 @@ pub const TASK_ACK_WAIT: Duration = Duration::from_secs(15);
 /// An inbox message whose orchestrator died goes to another after this long.
 pub const INBOX_ACK_WAIT: Duration = Duration::from_secs(10);
 
+/// A replica of the orchestrator that is not heard of for this long loses its partitions. Losing
+/// one too early costs a race, so it may be short: a take-over takes this and a moment.
+pub const LEASE_FOR: Duration = Duration::from_secs(2);
+
 /// A task that killed its worker this many times is poison.
 pub const TASK_DELIVERIES_MAX: i64 = 5;
 

@@ -33,7 +33,8 @@ use crate::{
     error::{Cause, chain},
 };
 pub use wanted::{
-    ADVISORIES, ARTEFACTS, CARDS, DEAD, INBOX, LEDGER, LOG, OPERATORS_FIELDS, TASKS, WORKFLOWS,
+    ADVISORIES, ARTEFACTS, CARDS, DEAD, INBOX, LEASES, LEDGER, LOG, OPERATORS_FIELDS, TASKS,
+    WORKFLOWS,
 };
 
 /// Inbox messages one partition holds unacknowledged: the orchestrator decides them one by one.

@@ -8,7 +8,10 @@ use std::time::Duration;
 use async_nats::jetstream::stream::{
     Compression, Config, DiscardPolicy, RetentionPolicy, StorageType,
 };
-use deadelus_proto::{Subjects, limits::MESSAGE_MAX_BYTES};
+use deadelus_proto::{
+    Subjects,
+    limits::{LEASE_FOR, MESSAGE_MAX_BYTES},
+};
 
 /// Assignments, a work queue.
 pub const TASKS: &str = "TASKS";
@@ -26,6 +29,9 @@ pub const CARDS: &str = "CARDS";
 pub const LEDGER: &str = "LEDGER";
 /// Bucket: how workflows stand, for lists; a projection of [`LOG`].
 pub const WORKFLOWS: &str = "WORKFLOWS";
+/// Bucket: which replica of the orchestrator looks after which partition; entries vanish when they
+/// are not renewed.
+pub const LEASES: &str = "LEASES";
 /// Object store: bytes by their digest.
 pub const ARTEFACTS: &str = "ARTEFACTS";
 
@@ -74,6 +80,9 @@ const LEDGER_MAX_AGE: Duration = Duration::from_hours(90 * 24);
 
 /// A summary is about 1 KiB.
 const WORKFLOWS_MAX_BYTES: i64 = 128 * MIB;
+
+/// A lease is a name.
+const LEASES_MAX_BYTES: i64 = MIB;
 
 /// Evidence and change-sets.
 const ARTEFACTS_MAX_BYTES: i64 = 1_024 * MIB;
@@ -125,6 +134,13 @@ pub(super) fn all(subjects: &Subjects, replicas: usize) -> Vec<Config> {
         // Read before an effect begins: a stale read would do it twice, so the leader answers.
         Config { max_age: LEDGER_MAX_AGE, ..bucket(LEDGER, LEDGER_MAX_BYTES) },
         Config { allow_direct: true, ..bucket(WORKFLOWS, WORKFLOWS_MAX_BYTES) },
+        Config {
+            max_age: LEASE_FOR,
+            duplicate_window: LEASE_FOR,
+            // After the server's restart they are taken anew.
+            storage: StorageType::Memory,
+            ..bucket(LEASES, LEASES_MAX_BYTES)
+        },
         objects(&name(ARTEFACTS), base(ARTEFACTS_MAX_BYTES)),
     ]
 }
