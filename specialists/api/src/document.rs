@@ -23,6 +23,16 @@ pub enum Version {
     V3_1,
 }
 
+impl Version {
+    /// `3.0`
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::V3_0 => "3.0",
+            Self::V3_1 => "3.1",
+        }
+    }
+}
+
 /// A parsed document.
 #[derive(Debug, Clone)]
 pub struct Document {

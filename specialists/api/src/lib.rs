@@ -1,26 +1,44 @@
 //! The API specialist, in a team's words: API Admin, Feature Implementation.
 //!
 //! Its field is the published description of a service. It reads documents of the target's folder
-//! and artefacts of earlier tasks, and nothing else: no `$ref` and no path leads it anywhere.
+//! and artefacts of earlier tasks, and nothing else: no `$ref` and no path leads it anywhere. It
+//! writes in the folder `published` there, and asks the configured service by safe methods only.
 //!
 //! | folder | what |
 //! |---|---|
 //! | `document.rs` | a parsed document, and following references in it |
 //! | `source.rs`, `target.rs` | where documents come from; what an operator configures |
+//! | `operations.rs` | the operations of a document |
+//! | `validate/` | whether a document follows its standard and agrees with itself |
 //! | `diff/` | what changed, and whether callers break |
+//! | `apply/` | a new document of an old one and an overlay or a patch |
+//! | `publish/` | what is published, and pointing back to what was |
+//! | `route_check/` | what the live service has of it |
 
+mod apply;
 mod diff;
 mod document;
+mod operations;
+mod publish;
+mod route_check;
 mod source;
 mod target;
 #[cfg(test)]
 mod testing;
+mod validate;
 
 use std::collections::BTreeMap;
 
 use deadelus_runtime::{Specialist, TargetName};
 
-use crate::{diff::Diff, target::Targets};
+use crate::{
+    apply::Apply,
+    diff::Diff,
+    publish::{Publish, repoint::Repoint},
+    route_check::RouteCheck,
+    target::Targets,
+    validate::Validate,
+};
 
 pub use self::{
     diff::{Change, Level, Policy, Waiver, diff},
@@ -35,6 +53,12 @@ pub use self::{
 /// [`InvalidTarget`] names the first setting that cannot work.
 pub fn specialist(targets: BTreeMap<TargetName, ApiTarget>) -> Result<Specialist, InvalidTarget> {
     let targets = Targets::check(targets)?;
-    let specialist = Specialist::new("api", env!("CARGO_PKG_VERSION")).read(Diff(targets.clone()));
+    let specialist = Specialist::new("api", env!("CARGO_PKG_VERSION"))
+        .read(Validate(targets.clone()))
+        .read(Diff(targets.clone()))
+        .read(Apply(targets.clone()))
+        .read(RouteCheck(targets.clone()))
+        .change(Publish(targets.clone()))
+        .change(Repoint(targets.clone()));
     Ok(targets.cards().into_iter().fold(specialist, Specialist::target))
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::document::{DOCUMENT_MAX_BYTES, Document};
+use crate::document::{DOCUMENT_MAX_BYTES, Document, value};
 
 /// One of three.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +52,15 @@ impl Source {
         tokio::task::spawn_blocking(move || Document::parse(&name, &bytes))
             .await
             .unwrap_or_else(|panic| Err(Failure::new(ErrorClass::InvalidInput, panic.to_string())))
+    }
+
+    /// A tree that need not be a document: a patch, an overlay.
+    ///
+    /// # Errors
+    /// As [`Source::document`].
+    pub(crate) async fn tree(&self, cx: &Context, folder: &Path) -> Result<Value, Failure> {
+        let (name, bytes) = self.read(cx, folder).await?;
+        value(&name, &bytes)
     }
 
     async fn read(&self, cx: &Context, folder: &Path) -> Result<(String, Vec<u8>), Failure> {

@@ -27,7 +27,13 @@ impl Desk {
     }
 
     pub(crate) fn targets(&self) -> Targets {
-        let config = serde_json::from_value(json!({"folder": self.folder.path()})).unwrap();
+        self.targets_at(None)
+    }
+
+    /// With a service at an address.
+    pub(crate) fn targets_at(&self, base_url: Option<&str>) -> Targets {
+        let config = json!({"folder": self.folder.path(), "base_url": base_url});
+        let config = serde_json::from_value(config).unwrap();
         Targets::check([("shop".parse().unwrap(), config)].into()).unwrap()
     }
 }

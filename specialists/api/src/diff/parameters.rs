@@ -7,9 +7,9 @@ use super::{
     report::Usage,
     rules::Place,
     schema::{types::Wire, view::Spot},
-    walk::{Operation, Walk, path_parameters},
+    walk::{Operation, Walk},
 };
-use crate::document::Document;
+use crate::{document::Document, operations::path_parameters};
 
 /// A parameter of an operation.
 #[derive(Debug, Clone)]

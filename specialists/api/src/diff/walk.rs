@@ -12,11 +12,10 @@ use super::{
     schema::{Graph, view::Spot},
     security, summary,
 };
-use crate::document::{Document, child};
-
-/// Methods a path can have, in both versions of the standard.
-pub(crate) const METHODS: [&str; 8] =
-    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+use crate::{
+    document::{Document, child},
+    operations::{METHODS, template},
+};
 
 /// Everything that changed from one document to another.
 pub fn diff(base: &Document, revision: &Document, policy: Policy) -> Vec<Change> {
@@ -331,25 +330,4 @@ fn operations<'a>(item: &Spot<'a>) -> BTreeMap<&'static str, Spot<'a>> {
 /// `POST /orders`
 pub(super) fn label(method: &str, path: &str) -> String {
     format!("{} {path}", method.to_uppercase())
-}
-
-/// A path without the names of its parameters: they are not on the wire.
-fn template(path: &str) -> String {
-    let mut bare = String::new();
-    let mut inside = false;
-    for c in path.chars() {
-        match c {
-            '{' => inside = true,
-            '}' => inside = false,
-            _ if inside => continue,
-            _ => {}
-        }
-        bare.push(c);
-    }
-    bare
-}
-
-/// The names in braces, in their order.
-pub(super) fn path_parameters(path: &str) -> Vec<&str> {
-    path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
 }
