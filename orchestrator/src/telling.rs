@@ -1,4 +1,5 @@
-//! Telling operators what was decided: counts, one line when a workflow ends, one when it is stuck.
+//! Telling operators what was decided: counts, one line when a workflow ends, one when it is stuck or
+//! waits for a person.
 
 use deadelus_core::{Ending, Event, Status, Workflow};
 use deadelus_mesh::meters;
@@ -14,6 +15,10 @@ pub(crate) fn of(workflow: &Workflow, events: &[Event], was_stuck: bool) {
         }
         if let Event::Ended { ending, reason } = event {
             ended(workflow, *ending, reason);
+        }
+        if let Event::TaskHeld { reason, .. } = event {
+            let id = workflow.id();
+            tracing::warn!(workflow = %id, reason, "paused: a person decides; see `deadelus why`");
         }
     }
     if workflow.status() == Status::Stuck && !was_stuck {
