@@ -346,7 +346,7 @@ impl<T> Desk<T> {
 
     /// The state is another one.
     fn settled(&mut self, acts: &mut Vec<Act<T>>) {
-        self.alarm = self.log.outstanding().into_iter().filter_map(woken).min();
+        self.alarm = self.log.wakes_at();
         let Some(summary) = projection::summary(&self.id, &self.log) else { return };
         let line = projection::line(&summary);
         if self.shown.as_ref() != Some(&line) {
@@ -436,12 +436,5 @@ fn dispatched(command: Command) -> Option<TaskKey> {
     match command {
         Command::Dispatch(key) => Some(key),
         Command::WakeAt(_) => None,
-    }
-}
-
-fn woken(command: Command) -> Option<i64> {
-    match command {
-        Command::WakeAt(at) => Some(at),
-        Command::Dispatch(_) => None,
     }
 }

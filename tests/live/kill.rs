@@ -101,11 +101,11 @@ async fn survives(victim: &str, kill: impl AsyncFn(&mut Fleet)) {
     assert_eq!(shops.databases[AT_ONCE * ROUNDS - 1].schema().await, shops.before);
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     env::var("DEADELUS_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1)
 }
 
-fn assert_each_task_is_done_once(story: &Story, what: &str) {
+pub(crate) fn assert_each_task_is_done_once(story: &Story, what: &str) {
     for task in ["look", "by-order", "by-product", "away", "by-customer", "see"] {
         let done = story.count(|event| match event {
             Kind::TaskDone(e) => e.task_id == task && e.direction() == Direction::Do,
@@ -119,14 +119,14 @@ fn assert_each_task_is_done_once(story: &Story, what: &str) {
 }
 
 /// Copies of one small shop's database.
-struct Shops {
+pub(crate) struct Shops {
     databases: Vec<Database>,
     before: BTreeSet<String>,
     _home: TempDir,
 }
 
 impl Shops {
-    async fn make(count: usize) -> Self {
+    pub(crate) async fn make(count: usize) -> Self {
         let home = TempDir::with_prefix("shops-").unwrap();
         let first = Database::make("", Engine::Sqlite, &home).unwrap();
         first.seed(20_000);
@@ -139,12 +139,12 @@ impl Shops {
         Self { databases: (0..count).map(copy).collect(), before, _home: home }
     }
 
-    fn targets(&self) -> String {
+    pub(crate) fn targets(&self) -> String {
         let all = self.databases.iter().enumerate();
         all.map(|(n, database)| database.target(&format!("shop{n}"))).collect()
     }
 
-    async fn assert_only_the_wanted_is_left(&self, place: usize, what: &str) {
+    pub(crate) async fn assert_only_the_wanted_is_left(&self, place: usize, what: &str) {
         let now = self.databases[place].schema().await;
         let new: Vec<&String> = now.difference(&self.before).collect();
         let gone: Vec<&String> = self.before.difference(&now).collect();

@@ -14,6 +14,7 @@ mod person;
 mod plans;
 mod quiet;
 mod readme;
+mod replicas;
 mod scale;
 mod shop;
 mod story;

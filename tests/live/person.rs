@@ -67,12 +67,15 @@ impl Person {
 
     /// Starts a plan; the problems with it, if any.
     pub(crate) async fn submit(&self, id: &WorkflowId, json: &str, digest: &str) -> Vec<String> {
-        let start = pb::StartWorkflow {
-            plan_json: json.to_owned().into(),
-            plan_digest: digest.to_owned(),
-            submitted_by: "ada".to_owned(),
-        };
-        self.say(id, Said::Start(start)).await
+        self.say(id, start(json, digest)).await
+    }
+
+    /// Asks for a sound plan of one's own to be started, whoever reads it when.
+    pub(crate) async fn leave_a_start(&self, id: &str, plan: &str) -> WorkflowId {
+        let plan = self.check(plan).await.unwrap_or_else(|e| panic!("{e}"));
+        let id = id.parse().unwrap();
+        self.write(&id, "", start(plan.json(), plan.digest().as_str())).await;
+        id
     }
 
     pub(crate) async fn approve(&self, id: &WorkflowId, digest: &str) -> Vec<String> {
@@ -134,15 +137,20 @@ impl Person {
     pub(crate) async fn until_stream(&self, name: &str, what: &str, is_so: impl Fn(u64) -> bool) {
         let begun = Instant::now();
         loop {
-            let name = self.mesh.subjects.resource(name);
-            let mut stream = self.mesh.jetstream.get_stream(&name).await.unwrap();
-            let messages = stream.info().await.unwrap().state.messages;
+            let messages = self.messages(name).await;
             if is_so(messages) {
                 return;
             }
             assert!(begun.elapsed() < PATIENCE, "{name} never {what}: it holds {messages}");
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// How many messages a stream holds.
+    pub(crate) async fn messages(&self, name: &str) -> u64 {
+        let name = self.mesh.subjects.resource(name);
+        let mut stream = self.mesh.jetstream.get_stream(&name).await.unwrap();
+        stream.info().await.unwrap().state.messages
     }
 
     /// Waits until the list shows so many workflows in this state.
@@ -219,4 +227,12 @@ impl Person {
         assert_eq!(story.ending(), Some(ending), "{id}\n{}", story.told());
         story
     }
+}
+
+fn start(json: &str, digest: &str) -> Said {
+    Said::Start(pb::StartWorkflow {
+        plan_json: json.to_owned().into(),
+        plan_digest: digest.to_owned(),
+        submitted_by: "ada".to_owned(),
+    })
 }

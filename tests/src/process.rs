@@ -80,8 +80,28 @@ impl Process {
     /// # Panics
     /// When it is not there any more.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Lets no time pass for it: SIGSTOP.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on, late: SIGCONT.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let told = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status();
+        let told = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &pid]).status();
         assert!(told.is_ok_and(|s| s.success()), "{} is gone", self.program.display());
     }
 

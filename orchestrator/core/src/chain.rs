@@ -192,6 +192,12 @@ impl Chain {
         }
     }
 
+    /// When time alone changes something; never, when the log is damaged.
+    pub fn wakes_at(&self) -> Option<i64> {
+        let whole = self.workflow.as_ref().filter(|_| self.gap.is_none());
+        whole.and_then(Workflow::wakes_at)
+    }
+
     /// The last message read, counting or not: what a compare-and-append must expect.
     pub fn last_sequence(&self) -> u64 {
         self.last

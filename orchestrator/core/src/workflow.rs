@@ -36,7 +36,8 @@ pub struct Workflow {
     traceparent: String,
     forked_from: Option<Origin>,
     accepted_unix_ms: i64,
-    tasks: Vec<TaskState>,
+    /// Shared with the states before: a decision copies what it changes, not the whole plan.
+    tasks: Vec<Arc<TaskState>>,
     scopes: Vec<ScopeState>,
     gates: BTreeMap<Gate, GateState>,
     order: Option<TakeBack>,
@@ -216,13 +217,13 @@ impl Workflow {
 
     /// Every task with its state, in the plan's order.
     pub fn tasks(&self) -> impl Iterator<Item = (&CheckedTask, &TaskState)> {
-        self.plan.tasks().iter().zip(&self.tasks)
+        self.plan.tasks().iter().zip(self.tasks.iter().map(Arc::as_ref))
     }
 
     /// One task with its state.
     pub fn task(&self, id: &TaskId) -> Option<(&CheckedTask, &TaskState)> {
         let at = self.plan.position(id)?;
-        self.plan.tasks().get(at).zip(self.tasks.get(at))
+        self.plan.tasks().get(at).zip(self.tasks.get(at).map(Arc::as_ref))
     }
 
     /// Every gate that was ever opened.
@@ -239,24 +240,24 @@ impl Workflow {
     /// request nobody has answered, and the earliest moment at which time alone changes something.
     pub fn outstanding(&self) -> Vec<Command> {
         let mut commands = Vec::new();
-        let mut wake: Option<i64> = None;
         for (spec, task) in self.tasks() {
-            for (direction, number, in_flight) in task.in_flight() {
+            for (direction, number, _) in task.in_flight() {
                 let attempt = Attempt { task: spec.id.clone(), direction, number };
                 commands.push(Command::Dispatch(self.key(attempt)));
-                wake = earlier(wake, in_flight.deadline_unix_ms);
             }
         }
-        let forward: &[TaskState] = if self.pause.is_some() { &[] } else { &self.tasks };
-        let retries = forward.iter().filter_map(TaskState::retry_due);
-        for not_before in retries.chain(self.undo_retries_due()) {
-            wake = earlier(wake, not_before);
-        }
-        for (_, deadline) in self.gate_deadlines() {
-            wake = earlier(wake, deadline);
-        }
-        commands.extend(wake.map(Command::WakeAt));
+        commands.extend(self.wakes_at().map(Command::WakeAt));
         commands
+    }
+
+    /// The earliest moment at which time alone changes something, in milliseconds since the epoch.
+    pub fn wakes_at(&self) -> Option<i64> {
+        let in_flight = self.tasks.iter().flat_map(|task| task.in_flight());
+        let deadlines = in_flight.map(|(_, _, in_flight)| in_flight.deadline_unix_ms);
+        let forward: &[Arc<TaskState>] = if self.pause.is_some() { &[] } else { &self.tasks };
+        let retries = forward.iter().filter_map(|task| task.retry_due());
+        let gates = self.gate_deadlines().map(|(_, deadline)| deadline);
+        deadlines.chain(retries).chain(self.undo_retries_due()).chain(gates).min()
     }
 
     /// What a worker that has this attempt in hand is to do.
@@ -370,10 +371,6 @@ impl Workflow {
             .flat_map(|(at, (spec, _))| spec.locks.iter().map(move |l| (l.as_str(), at)))
             .collect()
     }
-}
-
-fn earlier(a: Option<i64>, b: i64) -> Option<i64> {
-    Some(a.map_or(b, |a| a.min(b)))
 }
 
 impl fmt::Display for Status {

@@ -41,7 +41,7 @@ impl Workflow {
         };
         Ok(Self {
             id,
-            tasks: vec![TaskState::default(); plan.tasks().len()],
+            tasks: vec![Arc::default(); plan.tasks().len()],
             scopes: vec![ScopeState::Open; plan.scopes().len()],
             plan: Arc::clone(plan),
             submitted_by: submitted_by.clone(),
@@ -120,7 +120,7 @@ impl Workflow {
                 self.moved("LateEffect", task, |t, _| t.late_effect(*attempt))?;
                 self.reopen(true);
             }
-            Event::StuckRetried { .. } => self.tasks.iter_mut().for_each(TaskState::retry_undo),
+            Event::StuckRetried { .. } => self.each_task(TaskState::retry_undo),
             Event::StuckResolved { task, by, reason } => {
                 self.moved("StuckResolved", task, |t, _| t.resolved(by, reason))?;
             }
@@ -160,15 +160,17 @@ impl Workflow {
         if self.pause.take().is_none() {
             return Err(Impossible::new("Resumed", "it is not paused"));
         }
-        let held = |t: &&mut TaskState| matches!(t.progress, Progress::Held(_));
-        self.tasks.iter_mut().filter(held).for_each(|t| _ = t.try_again(at));
+        let held = |t: &&mut Arc<TaskState>| matches!(t.progress, Progress::Held(_));
+        self.tasks.iter_mut().filter(held).for_each(|t| _ = Arc::make_mut(t).try_again(at));
         Ok(())
     }
 
     fn scope_closing(&mut self, scope: &str) -> Result<(), Impossible> {
         let at = self.move_scope(scope, ScopeState::Open, ScopeState::Closing)?;
         let plan = Arc::clone(&self.plan);
-        plan.scopes()[at].tasks.iter().for_each(|t| self.tasks[*t].call_off_retry());
+        for task in &plan.scopes()[at].tasks {
+            Arc::make_mut(&mut self.tasks[*task]).call_off_retry();
+        }
         self.lift_pause();
         Ok(())
     }
@@ -210,7 +212,7 @@ impl Workflow {
         self.order = Some(order);
         self.pause = None;
         self.ended = None;
-        self.tasks.iter_mut().for_each(TaskState::call_off_retry);
+        self.each_task(TaskState::call_off_retry);
         Ok(())
     }
 
@@ -255,15 +257,19 @@ impl Workflow {
         id: &TaskId,
         step: impl FnOnce(&mut TaskState, &CheckedTask) -> Option<T>,
     ) -> Result<T, Impossible> {
-        let event = format!("{event} of {id}");
-        let at = self.plan.position(id).ok_or_else(|| Impossible::new(&event, "no such task"))?;
-        let task = &mut self.tasks[at];
+        let impossible = |why: &str| Impossible::new(format!("{event} of {id}"), why);
+        let at = self.plan.position(id).ok_or_else(|| impossible("no such task"))?;
+        let task = Arc::make_mut(&mut self.tasks[at]);
         let was = (task.status(), task.attempt, task.undo_attempt);
         step(task, &self.plan.tasks()[at]).ok_or_else(|| {
             let (status, attempt, undo) = was;
-            let why = format!("it is {status}, attempt {attempt}, undo attempt {undo}");
-            Impossible::new(&event, why)
+            impossible(&format!("it is {status}, attempt {attempt}, undo attempt {undo}"))
         })
+    }
+
+    /// Rare moves that may concern every task.
+    fn each_task(&mut self, step: fn(&mut TaskState)) {
+        self.tasks.iter_mut().for_each(|task| step(Arc::make_mut(task)));
     }
 
     /// Something took effect after the end: what follows from it is still to be done.

@@ -3,7 +3,7 @@
 
 use deadelus_proto::{Effect, TaskId};
 
-use super::{EffectState, TaskState, Workflow};
+use super::{EffectState, Workflow};
 
 /// Something that taking back did not, or could not, remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Workflow {
     pub(crate) fn undoable(&self) -> Vec<usize> {
         let mut carries = vec![false; self.tasks.len()];
         let mut free = Vec::new();
-        let moving = self.tasks.iter().any(TaskState::is_doing);
+        let moving = self.tasks.iter().any(|task| task.is_doing());
         for at in (0..self.tasks.len()).rev() {
             let owes = self.owes_undo(at);
             if owes || carries[at] {
