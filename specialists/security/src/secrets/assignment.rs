@@ -23,8 +23,6 @@ pub(super) struct Assignment {
     pub(super) value: usize,
     /// The quote the value stands in.
     pub(super) quote: Option<u8>,
-    /// What gives the value: the last byte of `:=`, `=>`, `:`, `=`, `,`.
-    pub(super) operator: u8,
 }
 
 impl Assignment {
@@ -39,6 +37,7 @@ impl Assignment {
         cursor.skip(CLOSERS_MAX, |b| {
             matches!(b, b'\'' | b'"' | b'`' | b'\\' | b']' | b')' | b' ' | b'\t')
         });
+        let closed_by_quote = text[end..cursor.at].iter().any(|byte| b"'\"`".contains(byte));
         let operator = cursor.operator()?;
         let mut quote = None;
         cursor.skip(OPENERS_MAX, |byte| {
@@ -48,7 +47,9 @@ impl Assignment {
             matches!(byte, b'\'' | b'"' | b'`' | b'\\' | b'=' | b'(' | b'[' | b'{' | b'|')
                 || byte.is_ascii_whitespace()
         });
-        Some(Self { name: start..end, value: cursor.at, quote, operator })
+        // Between two arguments, both in quotes; anything else is a list.
+        let listed = operator == b',' && !(closed_by_quote && quote.is_some());
+        (!listed).then_some(Self { name: start..end, value: cursor.at, quote })
     }
 }
 
@@ -136,7 +137,16 @@ mod tests {
 
     #[test]
     fn where_nothing_is_assigned() {
-        for text in ["token", "token.first()", "(token)", "token ? a : b", "token || other", ""] {
+        for text in [
+            "token",
+            "token.first()",
+            "(token)",
+            "token ? a : b",
+            "token || other",
+            "",
+            "token, other",
+            "token), \"x\"",
+        ] {
             let hit = 0..text.len().min(5);
             assert_eq!(Assignment::around(text.as_bytes(), &hit), None, "{text}");
         }

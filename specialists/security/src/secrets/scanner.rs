@@ -132,9 +132,11 @@ impl<'a> Pass<'a, '_> {
     /// The value of a name that says what it holds.
     fn by_name(&mut self, rule: &'a Rule, hit: &Range<usize>, held: Held) {
         let Some(assignment) = self.assignment(hit) else { return };
-        let bare = assignment.quote.is_none();
-        let list_item = assignment.operator == b',' && bare;
-        if !list_item && self.rules.names.held(&self.text[assignment.name.clone()]) == held {
+        let bare_password = held == Held::Password && assignment.quote.is_none();
+        if bare_password && !is_plain(&self.text[assignment.value..]) {
+            return;
+        }
+        if self.rules.names.held(&self.text[assignment.name.clone()]) == held {
             self.unclaimed(rule, &assignment);
         }
     }
@@ -197,6 +199,13 @@ fn continues_a_word(before: &[u8], first: u8) -> bool {
     let escaped = matches!(before, [.., b'\\', b'n' | b'r' | b't']);
     let joins = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+');
     first.is_ascii_alphanumeric() && !escaped && before.last().is_some_and(joins)
+}
+
+/// Whether what stands there without quotes is a word and no expression: `pass = advise(&lab)`.
+fn is_plain(text: &[u8]) -> bool {
+    let text = &text[..text.len().min(VALUE_MAX_BYTES)];
+    let mut value = text.iter().take_while(|byte| !byte.is_ascii_whitespace());
+    value.all(|b| b.is_ascii_alphanumeric() || b"_!@#%^*+=~-".contains(b))
 }
 
 /// Whether a word of a name begins with `first`: `my_lob`, `myLob`, not `blob`.
