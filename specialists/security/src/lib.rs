@@ -9,6 +9,7 @@ mod files;
 mod finding;
 mod gate;
 mod sarif;
+mod scan_config;
 mod scan_secrets;
 mod secrets;
 mod target;
@@ -29,6 +30,7 @@ pub use self::{
     files::Skipped,
     finding::{Finding, Level},
     gate::Findings,
+    scan_config::ScanConfig,
     scan_secrets::ScanSecrets,
     secrets::{RulesError, Scanner, Spotted},
     target::{HttpTarget, SecurityTarget, TargetError},
@@ -50,6 +52,7 @@ pub fn specialist(
     let targets = Targets::new(targets)?;
     let specialist = Specialist::new("security", env!("CARGO_PKG_VERSION"))
         .read(ScanSecrets::new(targets.clone()))
+        .read(ScanConfig::new(targets.clone()))
         .read(CheckHttp::new(targets.clone()))
         .change(Waive::new(targets.clone()))
         .change(Unwaive::new(targets.clone()));

@@ -1,0 +1,228 @@
+//! `security.scan_config`: what a container file, a compose file or a Kubernetes manifest opens that
+//! should be shut.
+
+mod compose;
+mod docker;
+mod kubernetes;
+
+use std::{path::Path, time::Duration};
+
+use deadelus_runtime::{
+    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
+    ReadCapability,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    files::{self, Skipped},
+    finding::{Finding, Level},
+    gate::{self, Findings, Scan},
+    target::Targets,
+};
+
+/// A repository has tens of such files.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// A manifest is written by hand or rendered; a larger file is data.
+const CONFIG_MAX_BYTES: usize = 1 << 20;
+/// Documents of one file of manifests.
+const DOCUMENTS_MAX: usize = 1_000;
+
+/// Where to look.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inputs {
+    /// One of the target's roots; may be left out where there is only one.
+    pub root: Option<String>,
+    /// Files and folders in the root; all of it when there are none.
+    pub paths: Vec<String>,
+    /// Findings from this level on count; `error` when it is not given.
+    pub fail_on: Level,
+    /// `scan_config.sarif` of an earlier scan: what it has is known and does not count.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub baseline: Option<Artefact>,
+}
+
+/// What was found; all of it as the artefact `scan_config.sarif`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Outputs {
+    /// What counts, and how much else there is.
+    #[serde(flatten)]
+    pub found: Findings,
+    /// What was looked at, in the root.
+    pub files: Vec<String>,
+    /// Of such names, but not to be read: what is in them is not known.
+    pub unread: Vec<Skipped>,
+}
+
+/// `security.scan_config`
+#[derive(Debug, Clone)]
+pub struct ScanConfig {
+    targets: Targets,
+}
+
+impl ScanConfig {
+    /// For these systems.
+    pub(crate) fn new(targets: Targets) -> Self {
+        Self { targets }
+    }
+}
+
+impl ReadCapability for ScanConfig {
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn about(&self) -> About {
+        About {
+            verb: "scan_config",
+            role: crate::ROLE,
+            summary: "Finds what container, compose and Kubernetes files leave open.",
+            effect: Effect::Read,
+            idempotency: Idempotency::Natural,
+            checks: &[
+                ("no_new_weakness", "nothing at or above the level, neither waived nor known"),
+                ("every_file_read", "each file of such a kind could be read and understood"),
+                ("something_read", "there was at least one such file"),
+            ],
+            undo: None,
+            timeout: TIMEOUT,
+            locks: &[],
+        }
+    }
+
+    async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
+        let target = self.targets.of(cx)?;
+        let root = target.root(inputs.root.as_deref())?.to_owned();
+        let paths = inputs.paths.clone();
+        let Look { findings, files, unread } =
+            spawn_blocking(move || look(&root, &paths))
+                .await
+                .map_err(|e| Failure::new(ErrorClass::Unavailable, format!("the scan: {e}")))??;
+        let scan = Scan {
+            verb: "scan_config",
+            check: "no_new_weakness",
+            findings,
+            baseline: inputs.baseline.as_ref(),
+            fail_on: inputs.fail_on,
+        };
+        let verdict = gate::conclude(cx, target, scan).await?;
+        let checks = vec![
+            verdict.check,
+            Check::equal("every_file_read", unread.len(), 0),
+            Check::at_least("something_read", files.len(), 1),
+        ];
+        let outputs = Outputs { found: verdict.findings, files, unread };
+        Ok(Measured::new(outputs, checks).artefacts(vec![verdict.report]))
+    }
+}
+
+/// Something that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
+    rule: &'static str,
+    level: Level,
+    /// Where in the file, and of what: `services.web`.
+    subject: String,
+    /// From 1; 0 where it is not known.
+    line: usize,
+    message: String,
+}
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+struct Look {
+    findings: Vec<Finding>,
+    files: Vec<String>,
+    unread: Vec<Skipped>,
+}
+
+fn look(root: &Path, paths: &[String]) -> Result<Look, Failure> {
+    let mut look = Look::default();
+    for path in files::list(root, paths, false)?.files {
+        let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let container = ["dockerfile", "containerfile"].iter().any(|stem| {
+            name == *stem
+                || name.starts_with(&format!("{stem}."))
+                || name.ends_with(&format!(".{stem}"))
+        });
+        let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+        if !container && !yaml {
+            continue;
+        }
+        let problems = files::read(root, &path).and_then(|bytes| {
+            let unread = |reason: String| Skipped { path: path.clone(), reason };
+            if bytes.len() > CONFIG_MAX_BYTES {
+                return Err(unread(format!("{} bytes, at most {CONFIG_MAX_BYTES}", bytes.len())));
+            }
+            let text = String::from_utf8(bytes).map_err(|e| unread(e.to_string()))?;
+            if container {
+                Ok(Some(docker::problems(&text)))
+            } else {
+                manifests(&text).map_err(unread)
+            }
+        });
+        match problems {
+            Ok(Some(problems)) => {
+                look.findings.extend(problems.into_iter().map(|problem| finding(problem, &path)));
+                look.files.push(path);
+            }
+            // YAML of another kind.
+            Ok(None) => {}
+            Err(unread) => look.unread.push(unread),
+        }
+    }
+    Ok(look)
+}
+
+/// What is wrong with the documents of a YAML file; none when it is of neither kind.
+fn manifests(text: &str) -> Result<Option<Vec<Problem>>, String> {
+    let relevant = (text.contains("apiVersion:") && text.contains("kind:"))
+        || text.lines().any(|line| line.trim_end() == "services:");
+    // Templates and other people's formats are not judged, and not claimed to be.
+    if !relevant || text.contains("{{") {
+        return Ok(None);
+    }
+    let mut problems = None;
+    for document in serde_yaml_ng::Deserializer::from_str(text).take(DOCUMENTS_MAX) {
+        let document = Value::deserialize(document).map_err(|e| format!("no YAML: {e}"))?;
+        let found = if document["apiVersion"].is_string() && document["kind"].is_string() {
+            kubernetes::problems(&document)
+        } else if document["services"].is_object() {
+            compose::problems(&document)
+        } else {
+            continue;
+        };
+        problems.get_or_insert_with(Vec::new).extend(found);
+    }
+    Ok(problems)
+}
+
+/// Whether a name of a setting says that its value is a credential, and the value is one in the open.
+fn is_secret_in_the_open(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let says = ["password", "passwd", "secret", "token", "api_key", "apikey", "private_key"];
+    let elsewhere = value.is_empty() || value.starts_with('$') || value.starts_with('/');
+    says.iter().any(|word| name.contains(word)) && !name.ends_with("_file") && !elsewhere
+}
+
+/// Whether a reference names no release that stays the same: `nginx`, `nginx:latest`.
+fn floats(image: &str) -> bool {
+    if image.contains('@') || image.contains('$') {
+        return false;
+    }
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split_once(':').is_none_or(|(_, tag)| tag.is_empty() || tag == "latest")
+}
+
+fn finding(problem: Problem, path: &str) -> Finding {
+    let Problem { rule, level, subject, line, message } = problem;
+    let fingerprint = Finding::fingerprint(rule, path, &subject);
+    let message = if line == 0 { format!("{subject}: {message}") } else { message };
+    let (rule, place) = (rule.to_owned(), path.to_owned());
+    Finding { rule, level, place, line, column: usize::from(line > 0), message, fingerprint }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+use crate::{SecurityTarget, testing::targets};
+
+const GOOD_CONTAINER_FILE: &str = "FROM rust:1.95 AS build\nRUN cargo build\n\nFROM debian:12.8\nARG VERSION=1\nENV PASSWORD_FILE=/run/secrets/db\nCOPY --from=build /a /a\nUSER shop:shop\n";
+const BAD_CONTAINER_FILE: &str = "FROM nginx\nENV API_TOKEN=\"abc\" LOG=debug\nADD https://shop.test/a.tgz /\nRUN apt-get update && \\\n  curl -fsSL https://shop.test/i | sudo bash\n";
+const GOOD_COMPOSE: &str = "services:\n  web:\n    image: nginx:1.27\n    ports: [\"80:80\"]\n    environment: [\"PASSWORD=$PASSWORD\"]\n  db:\n    image: postgres:17\n    ports: [\"127.0.0.1:5432:5432\"]\n    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/db}\n";
+const BAD_COMPOSE: &str = "services:\n  web:\n    image: nginx:latest\n    privileged: true\n    network_mode: host\n    volumes: [\"/var/run/docker.sock:/s\"]\n  db:\n    image: postgres:17\n    ports: [\"5432:5432\"]\n    environment: {POSTGRES_PASSWORD: hunter2}\n";
+const GOOD_MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\nspec:\n  template:\n    spec:\n      securityContext: {runAsNonRoot: true}\n      containers:\n      - name: web\n        image: shop@sha256:0123\n        securityContext: {allowPrivilegeEscalation: false}\n        resources: {limits: {memory: 64Mi}}\n        env: [{name: DB_PASSWORD, valueFrom: {secretKeyRef: {name: db, key: pw}}}]\n";
+const BAD_MANIFEST: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: shop}\nspec:\n  hostNetwork: true\n  volumes: [{name: a, hostPath: {path: /etc}}]\n  containers:\n  - name: web\n    image: shop\n    securityContext: {privileged: true, runAsUser: 0}\n    env: [{name: DB_PASSWORD, value: hunter2}]\n";
+
+async fn scan(files: &[(&str, &str)]) -> Measured<Outputs> {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        fs::write(folder.path().join(path), text).unwrap();
+    }
+    let roots = [("source".to_owned(), folder.path().to_owned())].into();
+    let target = SecurityTarget { roots, ..SecurityTarget::default() };
+    let inputs = serde_json::from_value(json!({ "fail_on": "warning" })).unwrap();
+    let capability = ScanConfig::new(targets(target));
+    capability.perform(&Context::detached("shop"), inputs).await.unwrap()
+}
+
+async fn rules(path: &str, text: &str) -> Vec<String> {
+    let measured = scan(&[(path, text)]).await;
+    assert_eq!(measured.outputs.files, [path]);
+    assert!(!format!("{measured:?}").contains("hunter2"));
+    let found = measured.outputs.found.findings.into_iter();
+    let mut rules: Vec<_> = found.map(|finding| finding.rule).collect();
+    rules.sort_unstable();
+    rules
+}
+
+#[tokio::test]
+async fn what_is_right_is_not_named() {
+    for (path, text) in [
+        ("Dockerfile", GOOD_CONTAINER_FILE),
+        ("compose.yaml", GOOD_COMPOSE),
+        ("deploy.yml", GOOD_MANIFEST),
+    ] {
+        assert_eq!(rules(path, text).await, [""; 0], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_open_is_named() {
+    let cases: [(&str, &str, &[&str]); 3] = [
+        (
+            "web.Dockerfile",
+            BAD_CONTAINER_FILE,
+            &[
+                "add-from-network",
+                "image-without-version",
+                "network-to-shell",
+                "runs-as-root",
+                "secret-in-image",
+            ],
+        ),
+        (
+            "compose.yml",
+            BAD_COMPOSE,
+            &[
+                "container-socket-mounted",
+                "data-port-open",
+                "image-without-version",
+                "privileged",
+                "secret-in-environment",
+                "shares-host",
+            ],
+        ),
+        (
+            "pod.yaml",
+            BAD_MANIFEST,
+            &[
+                "host-path-mounted",
+                "image-without-version",
+                "may-gain-privileges",
+                "no-memory-limit",
+                "privileged",
+                "runs-as-root",
+                "secret-in-environment",
+                "shares-host",
+            ],
+        ),
+    ];
+    for (path, text, expected) in cases {
+        assert_eq!(rules(path, text).await, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_place_is_a_line_or_a_part() {
+    let measured = scan(&[("Dockerfile", BAD_CONTAINER_FILE), ("c.yaml", BAD_COMPOSE)]).await;
+    let told: Vec<_> = measured.outputs.found.findings.iter().map(Finding::in_short).collect();
+    assert!(told.contains(&"Dockerfile:4:1: network-to-shell".to_owned()), "{told:?}");
+    assert!(told.contains(&"c.yaml: data-port-open".to_owned()), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_not_green() {
+    let broken = scan(&[("a.yaml", "apiVersion: v1\nkind: [\n")]).await;
+    let passed = |id: &str| broken.checks.iter().find(|check| check.id == id).unwrap().pass;
+    assert!(!passed("every_file_read") && !passed("something_read"));
+    assert_eq!(broken.outputs.unread[0].path, "a.yaml");
+    let other = scan(&[("a.yaml", "name: {{ .Values.name }}\n"), ("b.rs", "")]).await;
+    assert!(other.outputs.files.is_empty() && !other.checks[2].pass);
+}
