@@ -88,6 +88,11 @@ impl Bed {
         Some(Self { folder, targets, url, proxy, _haproxy: Some(haproxy) })
     }
 
+    /// What another process needs to work on the same target.
+    pub(crate) fn described(&self) -> String {
+        config(&self.folder, &self.url, &self.proxy, 1, 30_000).to_string()
+    }
+
     /// The same target, less patient.
     pub(crate) fn hasty(&self) -> Targets {
         configured(&self.folder, &self.url, &self.proxy, 1, 1_000)
@@ -165,6 +170,16 @@ fn configured(
     replicas: usize,
     switch_timeout_ms: u64,
 ) -> Targets {
+    checked(config(folder, url, proxy, replicas, switch_timeout_ms))
+}
+
+fn config(
+    folder: &TempDir,
+    url: &str,
+    proxy: &Value,
+    replicas: usize,
+    switch_timeout_ms: u64,
+) -> Value {
     let demo = program("deployment-demo").display().to_string();
     let revision = |(name, more): &(&str, &[&str])| {
         let mut command = vec![&demo, "--address", "{address}", "--revision", name];
@@ -175,7 +190,7 @@ fn configured(
     revisions.insert("gone".to_owned(), json!({"command": ["/no/such/program", "{port}"]}));
     revisions["v1"]["schema_range"] = json!([6, 7]);
     revisions["v2"]["schema_range"] = json!([7, 7]);
-    let config = json!({
+    json!({
         "revisions": revisions,
         "probe_interval_ms": 10,
         "switch_timeout_ms": switch_timeout_ms,
@@ -187,7 +202,11 @@ fn configured(
             "witness_path": "/",
             "terminate_within_ms": 500,
         },
-    });
+    })
+}
+
+/// The target `shop`, from its configuration.
+pub(crate) fn checked(config: Value) -> Targets {
     let config = serde_json::from_value(config).unwrap();
     Targets::check([("shop".parse().unwrap(), config)].into()).unwrap()
 }

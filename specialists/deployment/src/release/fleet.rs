@@ -6,7 +6,10 @@ use super::{
     tests::{take_back, to},
     *,
 };
-use crate::{fleet::testing::Bed, testing::until};
+use crate::{
+    fleet::testing::{Bed, checked},
+    testing::until,
+};
 
 /// With the version of the schema that both v1 and v2 work with.
 pub(crate) fn with(strategy: Strategy, revision: &str) -> Inputs {
@@ -159,15 +162,64 @@ pub(crate) async fn kill_at(
     let (theirs, before) = (cx.clone(), before.clone());
     let work =
         tokio::spawn(async move { killed.perform(&theirs, &inputs, &before).await.map(drop) });
+    wait_for(bed, table).await;
+    work.abort();
+    let _ = work.await;
+}
+
+/// Until the table looks like this and v2 runs.
+async fn wait_for(bed: &Bed, table: &str) {
     for _ in 0..5_000 {
         if bed.table().await == table && bed.processes().iter().any(|name| name == "v2-0") {
-            break;
+            return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
-    assert_eq!(bed.table().await, table);
-    work.abort();
-    let _ = work.await;
+    panic!("the table is {}, not {table}", bed.table().await);
+}
+
+/// Where the process that is killed finds what it works on.
+const TARGET: &str = "DEPLOYMENT_TEST_TARGET";
+
+/// A specialist's part in the next test: a process of its own, so that it can be killed as one.
+#[tokio::test]
+#[ignore = "run by the next test, which kills it"]
+async fn the_one_that_is_killed() {
+    let config = serde_json::from_str(&std::env::var(TARGET).unwrap()).unwrap();
+    let (capability, inputs) = (Release(checked(config)), with(canary(), "v2"));
+    let cx = Context::detached("shop");
+    let prepared = capability.prepare(&cx, &inputs).await.unwrap();
+    capability.perform(&cx, &inputs, &prepared.before).await.unwrap();
+}
+
+#[tokio::test]
+async fn its_process_killed_by_the_system_in_the_middle_nobody_is_refused() {
+    for killed_at in ["v1-0=100", "v1-0=90 v2-0=10", "v1-0=50 v2-0=50"] {
+        let (bed, cx) = serving_v1(1).await;
+        let before = (bed.routes().await, bed.processes());
+        let customers = bed.customers();
+        let capability = Release(bed.targets.clone());
+        let inputs = with(canary(), "v2");
+        let prepared = capability.prepare(&cx, &inputs).await.unwrap();
+        let mut specialist = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "release::fleet::the_one_that_is_killed", "--ignored"])
+            .env(TARGET, bed.described())
+            .spawn()
+            .unwrap();
+        wait_for(&bed, killed_at).await;
+        specialist.kill().unwrap();
+        specialist.wait().unwrap();
+
+        let found = capability.reconcile(&cx, &inputs, &prepared.before).await.unwrap();
+        assert!(matches!(found, Found::Partly), "{killed_at}: {found:?}");
+        let done = capability.perform(&cx, &inputs, &prepared.before).await.unwrap();
+        assert!(done.checks.iter().all(|c| c.pass), "{killed_at}: {:?}", done.checks);
+        assert_eq!(bed.table().await, "v1-0=0 v2-0=100");
+        take_back(bed.targets.clone(), &cx, prepared.undo.unwrap()).await;
+        assert_eq!((bed.routes().await, bed.processes()), before, "{killed_at}");
+        let (asked, refused) = customers.leave();
+        assert_eq!(refused, 0, "of {asked}, {killed_at}");
+    }
 }
 
 #[tokio::test]
