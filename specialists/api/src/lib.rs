@@ -10,6 +10,7 @@
 //! | `source.rs`, `target.rs` | where documents come from; what an operator configures |
 //! | `operations.rs` | the operations of a document |
 //! | `validate/` | whether a document follows its standard and agrees with itself |
+//! | `lint/` | whether people can work with it, by Spectral's rules |
 //! | `diff/` | what changed, and whether callers break |
 //! | `apply/` | a new document of an old one and an overlay or a patch |
 //! | `publish/` | what is published, and pointing back to what was |
@@ -18,6 +19,7 @@
 mod apply;
 mod diff;
 mod document;
+mod lint;
 mod operations;
 mod publish;
 mod route_check;
@@ -34,6 +36,7 @@ use deadelus_runtime::{Specialist, TargetName};
 use crate::{
     apply::Apply,
     diff::Diff,
+    lint::Lint,
     publish::{Publish, repoint::Repoint},
     route_check::RouteCheck,
     target::Targets,
@@ -55,6 +58,7 @@ pub fn specialist(targets: BTreeMap<TargetName, ApiTarget>) -> Result<Specialist
     let targets = Targets::check(targets)?;
     let specialist = Specialist::new("api", env!("CARGO_PKG_VERSION"))
         .read(Validate(targets.clone()))
+        .read(Lint(targets.clone()))
         .read(Diff(targets.clone()))
         .read(Apply(targets.clone()))
         .read(RouteCheck(targets.clone()))

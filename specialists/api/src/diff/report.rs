@@ -1,7 +1,5 @@
 //! From what was found on schemas to what callers of an operation are told.
 
-use std::collections::VecDeque;
-
 use super::{
     change::{Change, Level},
     rules::{self, Direction, Place, Rule, Variance},
@@ -27,30 +25,58 @@ pub(super) struct Usage {
     pub(super) node: usize,
 }
 
+/// A way into the graph, by the step before.
+#[derive(Debug, Clone, Copy)]
+struct Step<'g> {
+    node: usize,
+    from: Option<usize>,
+    at: &'g str,
+    /// Whether the node is all that the operation uses, and not a part of it.
+    whole: bool,
+}
+
 /// Everything that reaches the operations, in their order.
 pub(super) fn report(graph: &Graph<'_>, usages: &[Usage]) -> Vec<Change> {
     let dirty = dirty(&graph.nodes);
     let mut changes = vec![];
-    // Per node: the last usage that came by, as the whole of it and as a part of it.
-    let mut seen = vec![(0, 0); graph.nodes.len()];
+    // Per node: the last usage that came by, as a part of it and as the whole of it.
+    let mut seen = vec![[0, 0]; graph.nodes.len()];
+    let mut steps: Vec<Step<'_>> = vec![];
     for (number, usage) in usages.iter().enumerate() {
-        let mut open = VecDeque::from([(usage.node, String::new())]);
-        while let Some((node, path)) = open.pop_front() {
-            let (whole, part) = &mut seen[node];
-            let last = if path.is_empty() { whole } else { part };
-            if !dirty[node] || std::mem::replace(last, number + 1) == number + 1 {
-                continue;
+        steps.clear();
+        steps.push(Step { node: usage.node, from: None, at: "", whole: true });
+        seen[usage.node][usize::from(true)] = number + 1;
+        // The list grows while it is read: the shortest ways come first.
+        let mut next = 0;
+        while let Some(step) = steps.get(next).copied() {
+            let Node { findings, edges } = &graph.nodes[step.node];
+            if !findings.is_empty() {
+                let path = path(&steps, next);
+                changes.extend(findings.iter().filter_map(|finding| change(usage, &path, finding)));
             }
-            let Node { findings, edges } = &graph.nodes[node];
             if changes.len() > CHANGES_MAX {
                 changes.push(not_listed(usage));
                 return changes;
             }
-            changes.extend(findings.iter().filter_map(|finding| change(usage, &path, finding)));
-            open.extend(edges.iter().map(|(at, to)| (*to, format!("{path}{at}"))));
+            for (at, to) in edges {
+                let whole = step.whole && at.is_empty();
+                let last = &mut seen[*to][usize::from(whole)];
+                if dirty[*to] && std::mem::replace(last, number + 1) != number + 1 {
+                    steps.push(Step { node: *to, from: Some(next), at, whole });
+                }
+            }
+            next += 1;
         }
     }
     changes
+}
+
+/// `/lines/items/sku`: where a step leads to.
+fn path(steps: &[Step<'_>], last: usize) -> String {
+    let way = std::iter::successors(Some(last), |step| steps[*step].from);
+    let mut parts: Vec<&str> = way.map(|step| steps[step].at).collect();
+    parts.reverse();
+    parts.concat()
 }
 
 /// Stands for all that is left, and is breaking: nobody has seen it.
