@@ -4,12 +4,16 @@
 //! else; a secret that was found never leaves the process. What could not be looked at is never
 //! reported as clean.
 
+mod advisories;
 mod check_http;
 mod files;
 mod finding;
 mod gate;
+mod lockfile;
 mod sarif;
+mod sbom;
 mod scan_config;
+mod scan_dependencies;
 mod scan_secrets;
 mod secrets;
 mod target;
@@ -30,10 +34,12 @@ pub use self::{
     files::Skipped,
     finding::{Finding, Level},
     gate::Findings,
+    sbom::Sbom,
     scan_config::ScanConfig,
+    scan_dependencies::ScanDependencies,
     scan_secrets::ScanSecrets,
     secrets::{RulesError, Scanner, Spotted},
-    target::{HttpTarget, SecurityTarget, TargetError},
+    target::{AdvisoryFolder, HttpTarget, SecurityTarget, TargetError},
     unwaive::Unwaive,
     waive::Waive,
     waivers::{Day, NoDay},
@@ -52,6 +58,8 @@ pub fn specialist(
     let targets = Targets::new(targets)?;
     let specialist = Specialist::new("security", env!("CARGO_PKG_VERSION"))
         .read(ScanSecrets::new(targets.clone()))
+        .read(ScanDependencies::new(targets.clone()))
+        .read(Sbom::new(targets.clone()))
         .read(ScanConfig::new(targets.clone()))
         .read(CheckHttp::new(targets.clone()))
         .change(Waive::new(targets.clone()))

@@ -23,6 +23,24 @@ pub struct SecurityTarget {
     pub waivers: Option<PathBuf>,
     /// The live service, for `security.check_http`.
     pub http: Option<HttpTarget>,
+    /// What is known about packages, for `security.scan_dependencies`.
+    pub advisories: Option<AdvisoryFolder>,
+}
+
+/// A checkout of the RustSec advisory database, or a folder of OSV documents.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdvisoryFolder {
+    /// Absolute. Somebody else keeps it up to date.
+    pub folder: PathBuf,
+    /// How many days ago its newest advisory may be; older data tells nothing about today.
+    #[serde(default = "default_max_age_days")]
+    pub max_age_days: u32,
+}
+
+/// New advisories come every week; two months without one is a folder that nobody updates.
+fn default_max_age_days() -> u32 {
+    60
 }
 
 /// The one address that is asked.
@@ -101,7 +119,9 @@ impl Targets {
             }
             let roots = target.roots.iter().map(|(root, path)| (format!("roots.{root}"), path));
             let waivers = target.waivers.iter().map(|path| ("waivers".to_owned(), path));
-            for (key, path) in roots.chain(waivers) {
+            let known = target.advisories.iter();
+            let known = known.map(|known| ("advisories.folder".to_owned(), &known.folder));
+            for (key, path) in roots.chain(waivers).chain(known) {
                 if !path.is_absolute() {
                     let path = path.display().to_string();
                     return Err(TargetError::Relative { target: name.clone(), key, path });
@@ -137,6 +157,16 @@ impl SecurityTarget {
             let text = "no file of waivers is configured for this target";
             Failure::new(ErrorClass::Unsupported, text)
                 .help("name one as `waivers`, in the security specialist's configuration")
+        })
+    }
+
+    /// Where advisories are: without any, nothing can be said.
+    pub(crate) fn advisories(&self) -> Result<&AdvisoryFolder, Failure> {
+        self.advisories.as_ref().ok_or_else(|| {
+            let text = "no advisory data is configured for this target";
+            Failure::new(ErrorClass::Unavailable, text).help(
+                "name a folder as `advisories.folder`, in the security specialist's configuration",
+            )
         })
     }
 
