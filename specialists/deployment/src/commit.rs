@@ -84,7 +84,7 @@ impl ChangeCapability for Commit {
         let target = self.0.of(cx)?;
         if let Way::Fleet(fleet) = &target.way {
             let kept = steady_table(fleet, inputs).await?;
-            stop_others(fleet, &kept).await?;
+            stop_others(fleet, &kept).await.map_err(partial)?;
         }
         measured(target, inputs, before).await.map_err(partial)
     }
@@ -155,7 +155,7 @@ async fn stop_others(fleet: &Fleet, kept: &Routes) -> Result<(), Failure> {
             .help("nothing was stopped; try again when these requests have ended"));
     }
     fleet.proxy.replace(kept).await?;
-    fleet.stop_where(|name| !stays(name)).await.map_err(partial)
+    fleet.stop_where(|name| !stays(name)).await
 }
 
 async fn measured(

@@ -32,7 +32,7 @@ use crate::{
 /// Two revisions of so many fit into one proxy's table, with room for one more.
 const REPLICAS_MAX: usize = 16;
 
-/// A stop, asked for and then forced, of every replica of a revision fits into a capability's time.
+/// Part of the time of a way back; see the capability's timeout.
 const TERMINATE_WITHIN_MAX_MS: u64 = 30_000;
 
 /// What is left of a process's output; a smaller log tells nobody why it ended.

@@ -23,8 +23,10 @@ const SWITCH_TIMEOUT_MAX_MS: u64 = 50_000;
 /// A service that takes longer to say how it is, is not well.
 const PROBE_TIMEOUT_MAX_MS: u64 = 5_000;
 
-/// Start to close of a release: twice a switch with its last probe, and room to report.
-pub(crate) const CAPABILITY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Start to close of a release. Of a file: a switch, and a switch back. Of a fleet: a switch and its
+/// confirmation (50 s each), then a switch back (50 s), a drain (15 s) and a stop (35 s); and room to
+/// report.
+pub(crate) const CAPABILITY_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// More often than this is a load test; together with the switch's timeout it bounds a timeline
 /// to 5,000 probes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deadelus_proxy::Routes;
 use deadelus_runtime::{ErrorClass, Failure};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Fleet;
@@ -90,15 +91,14 @@ impl Fleet {
         }
     }
 
-    /// Stops the processes whose names are picked.
+    /// Stops the processes whose names are picked, all at the same time.
     ///
     /// # Errors
     /// `unavailable` when one does not end.
     pub(crate) async fn stop_where(&self, who: impl Fn(&str) -> bool) -> Result<(), Failure> {
-        for name in self.supervisor.look()?.into_keys().filter(|name| who(name)) {
-            self.supervisor.stop(&name).await?;
-        }
-        Ok(())
+        let names: Vec<_> = self.supervisor.look()?.into_keys().filter(|name| who(name)).collect();
+        let stopped = names.iter().map(|name| self.supervisor.stop(name));
+        join_all(stopped).await.into_iter().collect()
     }
 
     /// The table that lets a revision serve alone, with its replicas where they are; all others of

@@ -90,7 +90,8 @@ pub(super) async fn perform(
     inputs: &Inputs,
     before: &Before,
 ) -> Result<Measured<Outputs>, Failure> {
-    let now = sorted(fleet.proxy.report().await?.routes());
+    // An earlier attempt may have begun: without a look nobody knows.
+    let now = sorted(fleet.proxy.report().await.map_err(unknown)?.routes());
     ours(&now, inputs, before)?;
     let mut seeing = Seeing::default();
     let failure = match forward(cx, fleet, inputs, before, &mut seeing).await {
@@ -298,7 +299,7 @@ async fn checks(
         0 => Check::not_measured("failed_requests", "0", "no customer of ours asked"),
         _ => Check::equal("failed_requests", *failed, 0).note(note),
     });
-    let percent = error_percent(&all);
+    let percent = (error_percent(&all) * 100.0).round() / 100.0;
     checks.push(
         Check::at_most("error_percent", percent, inputs.gates.max_error_percent)
             .note(format!("{} of {} answers of {}", all.errors, all.requests, inputs.revision)),
@@ -363,6 +364,11 @@ async fn keep(cx: &Context, seeing: &Seeing) -> Result<Artefact, Failure> {
     let json = serde_json::to_vec(seeing)
         .map_err(|e| Failure::new(ErrorClass::Unavailable, format!("timeline.json: {e}")))?;
     cx.keep("timeline.json", "application/json", Bytes::from(json)).await
+}
+
+fn unknown(mut failure: Failure) -> Failure {
+    failure.aftermath = Aftermath::Unknown;
+    failure
 }
 
 /// The effect is there: losing its evidence must not look as if nothing had been touched.

@@ -51,9 +51,10 @@ pub(super) async fn perform(
     fleet: &Fleet,
     inputs: &Inputs,
 ) -> Result<Measured<Outputs>, Failure> {
-    let now = sorted(fleet.proxy.report().await?.routes());
+    // An earlier attempt may have begun: without a look nobody knows.
+    let now = sorted(fleet.proxy.report().await.map_err(unknown)?.routes());
     ours(&now, inputs)?;
-    let to = wanted(fleet, inputs, &now).await?;
+    let to = wanted(fleet, inputs, &now).await.map_err(partial)?;
     let leaves = inputs.replaces.as_deref().filter(|r| inputs.revision.as_deref() != Some(r));
     match fleet.restore(&to, leaves).await {
         Ok(restored) => {
@@ -174,6 +175,11 @@ async fn measured(
 async fn keep(cx: &Context, timelines: &[Timeline]) -> Result<deadelus_runtime::Artefact, Failure> {
     let json = serde_json::json!({ "switches": timelines });
     cx.keep("timeline.json", "application/json", Bytes::from(json.to_string())).await
+}
+
+fn unknown(mut failure: Failure) -> Failure {
+    failure.aftermath = Aftermath::Unknown;
+    failure
 }
 
 fn partial(mut failure: Failure) -> Failure {
