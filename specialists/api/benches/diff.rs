@@ -1,7 +1,7 @@
 //! Two documents of one megabyte each, read and compared.
 //!
-//! Schemas refer to each other in circles, every operation reaches most of them, and one in a hundred
-//! has changed: the case in which a differ that follows every way through a document never ends.
+//! Schemas refer to each other in circles, every operation reaches most of them, and one in a
+//! hundred has changed: the case in which a differ that follows every way through a document never ends.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -80,7 +80,10 @@ fn document(revised: bool) -> Value {
 
 fn schema(n: usize, revised: bool) -> Value {
     let limit = if revised && n.is_multiple_of(100) { 50 } else { 100 };
-    let to = |step: usize| json!({"$ref": format!("#/components/schemas/Schema{}", (n * 7 + step) % SCHEMAS)});
+    let to = |step: usize| {
+        let name = format!("Schema{}", (n * 7 + step) % SCHEMAS);
+        json!({"$ref": format!("#/components/schemas/{name}")})
+    };
     json!({
         "type": "object",
         "description": "A resource as callers see it, with what belongs to it.",

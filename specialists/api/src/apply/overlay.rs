@@ -1,5 +1,5 @@
-//! The `OpenAPI` Overlay Specification 1.0: actions that find places by JSONPath and merge into them
-//! or remove them.
+//! The `OpenAPI` Overlay Specification 1.0: actions that find places by JSONPath and merge into
+//! them or remove them.
 
 use deadelus_runtime::{ErrorClass, Failure};
 use serde::Deserialize;

@@ -76,6 +76,25 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What the service expects to be answered: a request by another name.
+    pub(super) fn answers(&mut self, operation: &str, a: &Spot<'a>, b: &Spot<'a>) {
+        let news: BTreeMap<_, _> = b.entries("responses").into_iter().collect();
+        for (status, old) in a.entries("responses") {
+            let at = format!("answer {status}");
+            match news.get(status) {
+                None => {
+                    let text = format!("it no longer expects {status}");
+                    self.tell("webhook-responses-changed", operation, &at, &old.pointer, text);
+                }
+                Some(new) => {
+                    let (old, new) = (old.resolved(self.base), new.clone().resolved(self.revision));
+                    let place = Place::RequestBody;
+                    self.content(Body { operation, at: &at, place }, &old, &new);
+                }
+            }
+        }
+    }
+
     pub(super) fn responses(&mut self, operation: &str, a: &Spot<'a>, b: &Spot<'a>) {
         let olds: BTreeMap<_, _> = a.entries("responses").into_iter().collect();
         let news: BTreeMap<_, _> = b.entries("responses").into_iter().collect();

@@ -129,8 +129,8 @@ pub(super) fn aspect(name: &str, place: Place) -> Rule {
     Rule { level, breaking: breaks || level > Level::Info }
 }
 
-/// The place that an aspect's id names. Where `oasdiff` knows nothing of a parameter's properties it
-/// names the parameter.
+/// The place that an aspect's id names. Where `oasdiff` knows nothing of a parameter's properties
+/// it names the parameter.
 pub(super) fn named_place(name: &str, place: Place) -> Place {
     let row = ASPECTS.iter().find(|(aspect, ..)| *aspect == name);
     let levels = row.map_or("", |(_, _, levels)| levels);
@@ -440,6 +440,7 @@ const NAMED: &[(&str, Level, bool)] = &[
     ("response-write-only-property-enum-value-added", Info, true),
     ("sunset-deleted", Error, false),
     ("webhook-added", Info, true),
+    ("webhook-parameters-changed", Error, false),
     ("webhook-removed", Error, false),
     ("webhook-responses-changed", Error, false),
 ];

@@ -314,9 +314,10 @@ impl<'a> Walk<'a> {
                 continue;
             };
             self.payload(label, &a, b);
-            if a.value.get("responses") != b.value.get("responses") {
-                let text = "it expects other answers".to_owned();
-                self.tell("webhook-responses-changed", label, "", &b.pointer, text);
+            self.answers(label, &a, b);
+            if a.value.get("parameters") != b.value.get("parameters") {
+                let text = "it is sent with other parameters".to_owned();
+                self.tell("webhook-parameters-changed", label, "", &b.pointer, text);
             }
         }
     }

@@ -6,8 +6,8 @@ pub(crate) mod repoint;
 use std::time::Duration;
 
 use deadelus_runtime::{
-    About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
-    Measured, Prepared, UndoClass, UndoPromise,
+    About, Aftermath, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found,
+    Idempotency, Measured, Prepared, UndoClass, UndoPromise,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,19 +81,8 @@ impl ChangeCapability for Publish {
 
     async fn prepare(&self, cx: &Context, inputs: &Inputs) -> Result<Prepared<Before>, Failure> {
         check_channel(&inputs.channel)?;
-        let folder = &self.0.of(cx)?.folder;
-        let (registry, text) = (Registry::of(folder), text(cx, folder, inputs).await?);
-        let sha256 = digest(text.as_bytes());
-        let previous = registry.pointer(&inputs.channel)?;
-        // What this task brings, its undo takes away again.
-        let fresh = !registry.holds(&sha256)?;
-        let undo = repoint::undo(repoint::Inputs {
-            channel: inputs.channel.clone(),
-            document: previous.clone(),
-            replaces: Some(sha256.clone()),
-            remove: fresh.then_some(sha256),
-        })?;
-        Ok(Prepared { before: Before { previous }, undo: Some(undo) })
+        let publication = self.publication(cx, inputs).await?;
+        blocking(move || publication.prepare()).await
     }
 
     async fn perform(
@@ -102,16 +91,8 @@ impl ChangeCapability for Publish {
         inputs: &Inputs,
         before: &Before,
     ) -> Result<Measured<Outputs>, Failure> {
-        let folder = &self.0.of(cx)?.folder;
-        let (registry, text) = (Registry::of(folder), text(cx, folder, inputs).await?);
-        let sha256 = digest(text.as_bytes());
-        let now = registry.pointer(&inputs.channel)?;
-        if now.as_ref() != Some(&sha256) {
-            unchanged(now.as_deref(), before)?;
-            registry.keep(&sha256, text.as_bytes())?;
-            registry.point(&inputs.channel, Some(&sha256))?;
-        }
-        measured(&registry, inputs, &sha256, before)
+        let (publication, before) = (self.publication(cx, inputs).await?, before.clone());
+        blocking(move || publication.perform(&before)).await
     }
 
     async fn reconcile(
@@ -120,15 +101,94 @@ impl ChangeCapability for Publish {
         inputs: &Inputs,
         before: &Before,
     ) -> Result<Found<Outputs>, Failure> {
+        let (publication, before) = (self.publication(cx, inputs).await?, before.clone());
+        blocking(move || publication.reconcile(&before)).await
+    }
+}
+
+impl Publish {
+    async fn publication(&self, cx: &Context, inputs: &Inputs) -> Result<Publication, Failure> {
         let folder = &self.0.of(cx)?.folder;
-        let (registry, text) = (Registry::of(folder), text(cx, folder, inputs).await?);
-        let sha256 = digest(text.as_bytes());
-        let (now, whole) = (registry.pointer(&inputs.channel)?, registry.holds(&sha256)?);
-        if now.as_ref() == Some(&sha256) && whole {
-            return measured(&registry, inputs, &sha256, before).map(Found::Done);
+        let text = text(cx, folder, inputs).await?;
+        let (registry, channel) = (Registry::of(folder), inputs.channel.clone());
+        Ok(Publication { registry, channel, sha256: digest(text.as_bytes()), text })
+    }
+}
+
+/// A document on its way to a channel.
+struct Publication {
+    registry: Registry,
+    channel: String,
+    sha256: String,
+    text: String,
+}
+
+impl Publication {
+    fn prepare(&self) -> Result<Prepared<Before>, Failure> {
+        let previous = self.registry.pointer(&self.channel)?;
+        // What this task brings, its undo takes away again.
+        let fresh = !self.registry.holds(&self.sha256)?;
+        let undo = repoint::undo(repoint::Inputs {
+            channel: self.channel.clone(),
+            document: previous.clone(),
+            replaces: Some(self.sha256.clone()),
+            remove: fresh.then(|| self.sha256.clone()),
+        })?;
+        Ok(Prepared { before: Before { previous }, undo: Some(undo) })
+    }
+
+    /// First the document, then the pointer: what is named is always there.
+    fn perform(&self, before: &Before) -> Result<Measured<Outputs>, Failure> {
+        let now = self.registry.pointer(&self.channel)?;
+        if now.as_ref() != Some(&self.sha256) {
+            unchanged(now.as_deref(), before)?;
+        }
+        self.registry.keep(&self.sha256, self.text.as_bytes())?;
+        if now.as_ref() != Some(&self.sha256) {
+            self.registry.point(&self.channel, Some(&self.sha256))?;
+        }
+        self.measured(before)
+    }
+
+    fn reconcile(&self, before: &Before) -> Result<Found<Outputs>, Failure> {
+        let now = self.registry.pointer(&self.channel)?;
+        let whole = self.registry.holds(&self.sha256)?;
+        if now.as_ref() == Some(&self.sha256) && whole {
+            return self.measured(before).map(Found::Done);
         }
         Ok(if now == before.previous && !whole { Found::NotBegun } else { Found::Partly })
     }
+
+    fn measured(&self, before: &Before) -> Result<Measured<Outputs>, Failure> {
+        let now = self.registry.pointer(&self.channel)?;
+        let checks = vec![
+            Check::equal(
+                "channel_points_to",
+                now.as_deref().unwrap_or(NOTHING),
+                self.sha256.as_str(),
+            ),
+            Check::equal("document_whole", self.registry.holds(&self.sha256)?, true),
+        ];
+        let outputs = Outputs {
+            channel: self.channel.clone(),
+            document: self.sha256.clone(),
+            previous: before.previous.clone(),
+            fingerprint_before: fingerprint(before.previous.as_deref()),
+            fingerprint: fingerprint(now.as_deref()),
+        };
+        Ok(Measured::new(outputs, checks))
+    }
+}
+
+/// Files are read and written beside the threads that keep the mesh informed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| {
+        let mut failure = Failure::new(ErrorClass::UnknownOutcome, panic.to_string());
+        failure.aftermath = Aftermath::Unknown;
+        Err(failure)
+    })
 }
 
 /// The document as it will stand in its file.
@@ -146,27 +206,6 @@ fn unchanged(now: Option<&str>, before: &Before) -> Result<(), Failure> {
     let text = format!("the channel pointed to {was}, and now to {is}");
     Err(Failure::new(ErrorClass::PreconditionFailed, text)
         .help("somebody else publishes here; plan again once they are done"))
-}
-
-fn measured(
-    registry: &Registry,
-    inputs: &Inputs,
-    sha256: &str,
-    before: &Before,
-) -> Result<Measured<Outputs>, Failure> {
-    let now = registry.pointer(&inputs.channel)?;
-    let checks = vec![
-        Check::equal("channel_points_to", now.as_deref().unwrap_or(NOTHING), sha256),
-        Check::equal("document_whole", registry.holds(sha256)?, true),
-    ];
-    let outputs = Outputs {
-        channel: inputs.channel.clone(),
-        document: sha256.to_owned(),
-        previous: before.previous.clone(),
-        fingerprint_before: fingerprint(before.previous.as_deref()),
-        fingerprint: fingerprint(now.as_deref()),
-    };
-    Ok(Measured::new(outputs, checks))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PUBLISH_TIMEOUT, default_channel,
+    PUBLISH_TIMEOUT, blocking, default_channel,
     registry::{NOTHING, Registry, check_channel, check_sha256, fingerprint},
 };
 use crate::target::Targets;
@@ -20,7 +20,7 @@ use crate::target::Targets;
 pub(crate) struct Repoint(pub(crate) Targets);
 
 /// Where to point.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inputs {
     /// Who it is for: `public`.
@@ -75,7 +75,7 @@ impl ChangeCapability for Repoint {
         About {
             verb: "repoint",
             role: "API Admin",
-            summary: "Points a channel back to a document that was published before, or to nothing.",
+            summary: "Points a channel back to what was published before, or to nothing.",
             effect: Effect::Reversible,
             idempotency: Idempotency::Natural,
             checks: &[
@@ -94,22 +94,8 @@ impl ChangeCapability for Repoint {
         for sha256 in [&inputs.document, &inputs.replaces, &inputs.remove].into_iter().flatten() {
             check_sha256(sha256)?;
         }
-        let registry = Registry::of(&self.0.of(cx)?.folder);
-        let previous = registry.pointer(&inputs.channel)?;
-        ours(previous.as_deref(), inputs)?;
-        published(&registry, inputs)?;
-        // A document whose file goes cannot be pointed to again.
-        let undo = if inputs.remove.is_some() {
-            None
-        } else {
-            Some(undo(Inputs {
-                channel: inputs.channel.clone(),
-                document: previous.clone(),
-                replaces: inputs.document.clone(),
-                remove: None,
-            })?)
-        };
-        Ok(Prepared { before: Before { previous }, undo })
+        let (registry, inputs) = (Registry::of(&self.0.of(cx)?.folder), inputs.clone());
+        blocking(move || prepare(&registry, &inputs)).await
     }
 
     async fn perform(
@@ -118,17 +104,8 @@ impl ChangeCapability for Repoint {
         inputs: &Inputs,
         _: &Before,
     ) -> Result<Measured<Outputs>, Failure> {
-        let registry = Registry::of(&self.0.of(cx)?.folder);
-        let now = registry.pointer(&inputs.channel)?;
-        ours(now.as_deref(), inputs)?;
-        published(&registry, inputs)?;
-        if now != inputs.document {
-            registry.point(&inputs.channel, inputs.document.as_deref())?;
-        }
-        if let Some(sha256) = &inputs.remove {
-            registry.forget(sha256)?;
-        }
-        measured(&registry, inputs)
+        let (registry, inputs) = (Registry::of(&self.0.of(cx)?.folder), inputs.clone());
+        blocking(move || perform(&registry, &inputs)).await
     }
 
     async fn reconcile(
@@ -137,14 +114,55 @@ impl ChangeCapability for Repoint {
         inputs: &Inputs,
         before: &Before,
     ) -> Result<Found<Outputs>, Failure> {
-        let registry = Registry::of(&self.0.of(cx)?.folder);
-        let now = registry.pointer(&inputs.channel)?;
-        if now == inputs.document && removed(&registry, inputs)? {
-            return measured(&registry, inputs).map(Found::Done);
-        }
-        let begun = now != before.previous || now == inputs.document;
-        Ok(if begun { Found::Partly } else { Found::NotBegun })
+        let (registry, inputs) = (Registry::of(&self.0.of(cx)?.folder), inputs.clone());
+        let before = before.clone();
+        blocking(move || reconcile(&registry, &inputs, &before)).await
     }
+}
+
+fn prepare(registry: &Registry, inputs: &Inputs) -> Result<Prepared<Before>, Failure> {
+    let previous = registry.pointer(&inputs.channel)?;
+    ours(previous.as_deref(), inputs)?;
+    published(registry, inputs)?;
+    // A document whose file goes cannot be pointed to again.
+    let undo = if inputs.remove.is_some() {
+        None
+    } else {
+        Some(undo(Inputs {
+            channel: inputs.channel.clone(),
+            document: previous.clone(),
+            replaces: inputs.document.clone(),
+            remove: None,
+        })?)
+    };
+    Ok(Prepared { before: Before { previous }, undo })
+}
+
+/// First the pointer, then the file: what is named is always there.
+fn perform(registry: &Registry, inputs: &Inputs) -> Result<Measured<Outputs>, Failure> {
+    let now = registry.pointer(&inputs.channel)?;
+    ours(now.as_deref(), inputs)?;
+    published(registry, inputs)?;
+    if now != inputs.document {
+        registry.point(&inputs.channel, inputs.document.as_deref())?;
+    }
+    if let Some(sha256) = &inputs.remove {
+        registry.forget(sha256)?;
+    }
+    measured(registry, inputs)
+}
+
+fn reconcile(
+    registry: &Registry,
+    inputs: &Inputs,
+    before: &Before,
+) -> Result<Found<Outputs>, Failure> {
+    let now = registry.pointer(&inputs.channel)?;
+    if now == inputs.document && removed(registry, inputs)? {
+        return measured(registry, inputs).map(Found::Done);
+    }
+    let begun = now != before.previous || now == inputs.document;
+    Ok(if begun { Found::Partly } else { Found::NotBegun })
 }
 
 /// Refuses to point away from what a third party published.

@@ -37,8 +37,7 @@ const NAMED: [(&str, &str, &str); 2] = [
 ];
 
 /// What other functions compare.
-const COMPARED: [&str; 38] = [
-    "$ref",
+const COMPARED: [&str; 37] = [
     "type",
     "format",
     "nullable",

@@ -27,7 +27,10 @@ async fn a_breaking_change_fails_the_check_and_a_waiver_passes_it() {
     let names: Vec<_> = measured.artefacts.iter().map(|a| a.name.as_str()).collect();
     assert_eq!(names, ["diff.json", "changelog.md"]);
     let id = "api-removed-without-deprecation";
-    let waiver = |operation: &str, expires: &str| json!({"id": id, "operation": operation, "reason": "nobody called it", "expires": expires});
+    let waiver = |operation: &str, expires: &str| {
+        let reason = "nobody called it";
+        json!({"id": id, "operation": operation, "reason": reason, "expires": expires})
+    };
     for (waiver, passes) in [
         (waiver("PUT /a", "2999-01-01"), true),
         (waiver("GET /a", "2999-01-01"), false),

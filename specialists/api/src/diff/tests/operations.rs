@@ -160,6 +160,16 @@ fn what_a_webhook_sends_is_read_like_a_response() {
     assert_eq!(ids(&widened), ["!response-body-type-generalized"]);
     assert_eq!(widened[0].operation, "webhook paid");
     assert_eq!(ids(&changes(hook("number"), hook("integer"))), ["response-body-type-specialized"]);
+    // And what it expects back like a request.
+    let answers = |kind: &str| {
+        yaml(&format!(
+            "{{openapi: 3.1.0, webhooks: {{paid: {{post: {{responses: {{200: {{content:
+            {{a/json: {{schema: {{$ref: '#/x'}}}}}}}}}}}}}}}}, x: {{type: {kind}}}}}"
+        ))
+    };
+    let narrowed = changes(answers("number"), answers("integer"));
+    assert_eq!(ids(&narrowed), ["!request-body-type-changed"]);
+    assert_eq!(narrowed[0].at, "answer 200 a/json");
 }
 
 #[test]
