@@ -96,6 +96,7 @@ impl Script {
             .arg(&self.home)
             .args(["--nats-url", &self.url])
             .args(words)
+            .env("USER", "ada")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

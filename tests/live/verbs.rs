@@ -84,6 +84,28 @@ async fn used_up_tries_pause_it_and_a_retry_brings_it_home() {
 }
 
 #[tokio::test]
+async fn a_gate_asks_who_the_plan_names_until_it_is_delegated() {
+    let _others = quiet::among_others().await;
+    let gated = "approval: none\ntasks:\n  only: { does: db.inspect, title: Look, \
+                 gate: { reason: look first, asks: grace, timeout: 2h } }\n";
+    let Rig { _fleet, ada, script, plan, _home } = Rig::new(gated).await;
+    let id = ada.start("wf-gate", &plan).await;
+    let (code, said) = script.run(&["watch", "wf-gate"]);
+    assert!(code == 6 && said.contains("deadelus delegate wf-gate --gate only"), "{code} {said}");
+    let (code, said) = script.run(&["approve", "wf-gate"]);
+    assert!(code == 1 && said.contains("gate only asks grace"), "{code} {said}");
+    let (code, said) = script.run(&["delegate", "wf-gate", "--to", "ada", "--reason", "on leave"]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = script.run(&["approve", "wf-gate", "--reason", "looked"]);
+    assert_eq!(code, 0, "{said}");
+    ada.until_ended(&id, Ending::Done).await;
+    let (code, said) = script.run(&["audit", "wf-gate"]);
+    let told = said.contains("ada had ada asked at gate only: on leave")
+        && said.contains("ada approved gate only: looked");
+    assert!(code == 0 && told, "{code} {said}");
+}
+
+#[tokio::test]
 async fn a_fork_keeps_the_results_before_and_takes_back_only_its_own() {
     let _others = quiet::among_others().await;
     let Rig { _fleet, ada, script, plan, _home } = Rig::new("approval: none\n").await;

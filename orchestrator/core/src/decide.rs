@@ -131,6 +131,25 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// The person who decides, where it is a person's decision about what has begun.
+    fn by(&self) -> Option<&str> {
+        match self {
+            Self::DecideGate { by, .. }
+            | Self::DelegateGate { by, .. }
+            | Self::Cancel { by, .. }
+            | Self::Undo { by, .. }
+            | Self::RetryStuck { by, .. }
+            | Self::ResolveStuck { by, .. }
+            | Self::Pause { by, .. }
+            | Self::Resume { by, .. }
+            | Self::RetryTask { by, .. }
+            | Self::SkipTask { by, .. } => Some(by),
+            Self::Start { .. } | Self::Report(_) | Self::Tick => None,
+        }
+    }
+}
+
 /// Why an input was not accepted, for the person or program that sent it. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -270,6 +289,9 @@ pub(crate) fn draft(
 
 /// What an input itself means.
 fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
+    if input.by() == Some("") {
+        return Err(Refusal::Nameless);
+    }
     match input {
         Input::Start { plan, fork, .. } => {
             let origin = fork.as_ref().map(|fork| &fork.origin);

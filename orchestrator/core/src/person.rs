@@ -77,7 +77,7 @@ pub(crate) fn delegate(
     if !draft.workflow.is_open(&gate) {
         return Err(Refusal::GateNotOpen(gate));
     }
-    if by.is_empty() || to.is_empty() {
+    if to.is_empty() {
         return Err(Refusal::Nameless);
     }
     if draft.workflow.gates().get(&gate).is_some_and(|state| state.asks == to) {
@@ -154,9 +154,6 @@ pub(crate) fn resolve(
 /// Nothing more starts. Said of what is being taken back it would mean nothing, and is refused.
 pub(crate) fn pause(draft: &mut Draft, by: String, reason: String) -> Result<(), Refusal> {
     goes_forward(draft)?;
-    if by.is_empty() {
-        return Err(Refusal::Nameless);
-    }
     if draft.workflow.pause().is_some_and(|pause| !pause.by.is_empty()) {
         return Ok(());
     }
@@ -208,9 +205,6 @@ pub(crate) fn skip(
         }
     }
     goes_forward(draft)?;
-    if by.is_empty() {
-        return Err(Refusal::Nameless);
-    }
     if draft.workflow.plan().position(&task).is_some_and(|at| draft.workflow.closing(at)) {
         return Err(Refusal::BeingTakenBack);
     }

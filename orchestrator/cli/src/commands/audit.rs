@@ -230,6 +230,18 @@ mod tests {
     }
 
     #[test]
+    fn a_log_of_a_version_that_kept_no_hash_is_read_and_says_so() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+        for (file, linked) in [("0.1.0-done.log", false), ("0.1.0+1-done.log", true)] {
+            let audited = audited(&from_file(&golden.join(file)).unwrap()).unwrap();
+            let unlinked = if linked { 0 } else { audited.decisions - 1 };
+            assert!(audited.intact && audited.decisions > 10, "{file}: {audited:?}");
+            assert_eq!(audited.unlinked, unlinked, "{file}");
+        }
+        assert!(matches!(from_file(&golden.join("README.md")), Err(CliError::Damaged { .. })));
+    }
+
+    #[test]
     fn whatever_is_changed_is_found_at_the_first_place() {
         use deadelus_proto::pb;
         let log = exported();

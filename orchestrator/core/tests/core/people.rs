@@ -243,6 +243,8 @@ fn what_is_under_way_or_over_is_neither_retried_nor_skipped() {
     let nobody =
         Input::SkipTask { task: "b".parse().unwrap(), by: String::new(), reason: "why not".into() };
     assert!(matches!(shell.try_input(nobody), Err(Refusal::Nameless)));
+    let nobody = Input::Cancel { by: String::new(), reason: "why not".into() };
+    assert!(matches!(shell.try_input(nobody), Err(Refusal::Nameless)));
     // Between two tries it is tried at once.
     shell.fails("a", ErrorClass::Unavailable);
     shell.input(retry_task("a"));
