@@ -5,7 +5,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use deadelus_core::Workflow;
+use deadelus_core::{Wait, Workflow};
 use deadelus_proto::{WorkflowId, pb};
 use futures_util::StreamExt;
 use prost::Message;
@@ -116,8 +116,10 @@ async fn watch(
 
 /// Ended, stuck, damaged, or nothing but a person can move it.
 fn over(history: &History) -> bool {
-    let a_person = |w: &Workflow| w.open_gates().next().is_some() || w.pause().is_some();
-    let waits = |w: &Workflow| a_person(w) && w.outstanding().is_empty();
+    let waits = |w: &Workflow| {
+        let why = w.why();
+        !why.is_empty() && why.iter().all(Wait::is_for_a_person)
+    };
     show::exit_of(history) != Exit::Waiting || history.workflow().is_some_and(waits)
 }
 

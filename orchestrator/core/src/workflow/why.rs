@@ -79,6 +79,18 @@ pub enum Wait {
     },
 }
 
+impl Wait {
+    /// Whether nobody but a person can end it, or at most the end of a person's time.
+    pub fn is_for_a_person(&self) -> bool {
+        match self {
+            Self::Person { .. } | Self::Paused { .. } | Self::Held { .. } | Self::Stuck { .. } => {
+                true
+            }
+            Self::Answer { .. } | Self::Retry { .. } | Self::Lock { .. } => false,
+        }
+    }
+}
+
 impl Workflow {
     /// Everything it waits for now; empty once it has ended.
     pub fn why(&self) -> Vec<Wait> {

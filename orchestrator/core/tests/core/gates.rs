@@ -24,6 +24,7 @@ fn only_who_is_asked_answers() {
         ["gate b: waits for grace since 1970-01-01T00:00:01Z until 1970-01-01T02:00:01Z: \
              look at it"]
     );
+    assert!(shell.workflow().why().iter().all(deadelus_core::Wait::is_for_a_person));
     let input = gate_input(shell.workflow().plan(), "b", true);
     assert_eq!(
         shell.try_input(input).unwrap_err().to_string(),
