@@ -1,8 +1,8 @@
 //! How fast text without credentials is scanned, on one core: the sources of this repository, and
 //! prose without a keyword.
 //!
-//! `cargo bench -p deadelus-security`. The aim is 200 MB/s on clean text. Time is that of the processor,
-//! so that what else runs on the machine counts as little as possible.
+//! `cargo bench -p deadelus-security`. The aim is 200 MB/s on clean text. Time is that of the
+//! processor, so that what else runs on the machine counts as little as possible.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 

@@ -42,8 +42,8 @@ struct Range {
 }
 
 impl Advisory {
-    /// Whether this version is affected. A pre-release counts as affected unless it is named: whether
-    /// it already has what its release has, nobody says.
+    /// Whether this version is affected. A pre-release counts as affected unless it is named:
+    /// whether it already has what its release has, nobody says.
     pub(crate) fn affects(&self, version: &Version) -> bool {
         match &self.affected {
             Affected::AllBut(safe) => !safe.iter().any(|safe| safe.matches(version)),

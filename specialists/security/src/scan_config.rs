@@ -1,5 +1,5 @@
-//! `security.scan_config`: what a container file, a compose file or a Kubernetes manifest opens that
-//! should be shut.
+//! `security.scan_config`: what a container file, a compose file or a Kubernetes manifest opens
+//! that should be shut.
 
 mod compose;
 mod docker;
@@ -199,7 +199,7 @@ fn manifests(text: &str) -> Result<Option<Vec<Problem>>, String> {
     Ok(problems)
 }
 
-/// Whether a name of a setting says that its value is a credential, and the value is one in the open.
+/// Whether a setting's name says that its value is a credential, and the value stands in the open.
 fn is_secret_in_the_open(name: &str, value: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let says = ["password", "passwd", "secret", "token", "api_key", "apikey", "private_key"];

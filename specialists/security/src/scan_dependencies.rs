@@ -31,8 +31,8 @@ pub struct Inputs {
     pub root: Option<String>,
     /// In the root; `Cargo.lock` when it is not given.
     pub lockfile: Option<String>,
-    /// Findings from this level on count: `error` for vulnerabilities alone (as when it is not given),
-    /// `warning` with what is unsound, `note` with what nobody maintains.
+    /// Findings from this level on count: `error` for vulnerabilities alone, as when it is not
+    /// given; `warning` with what is unsound, `note` with what nobody maintains.
     pub fail_on: Level,
     /// `scan_dependencies.sarif` of an earlier scan: what it has is known and does not count.
     #[schemars(with = "Option<serde_json::Value>")]

@@ -1,5 +1,5 @@
-//! What an answer says about the service: a decision over one answer. The expected headers are those
-//! of the OWASP Secure Headers Project, as far as they mean something for the kind of answer.
+//! What an answer says about the service: a decision over one answer. The expected headers are
+//! those of the OWASP Secure Headers Project, as far as they mean something for the kind of answer.
 
 use hyper::{HeaderMap, header};
 

@@ -5,12 +5,12 @@ use serde_json::json;
 use super::*;
 use crate::{SecurityTarget, testing::targets};
 
-const GOOD_CONTAINER_FILE: &str = "FROM rust:1.95 AS build\nRUN cargo build\n\nFROM debian:12.8\nARG VERSION=1\nENV PASSWORD_FILE=/run/secrets/db\nCOPY --from=build /a /a\nUSER shop:shop\n";
-const BAD_CONTAINER_FILE: &str = "FROM nginx\nENV API_TOKEN=\"abc\" LOG=debug\nADD https://shop.test/a.tgz /\nRUN apt-get update && \\\n  curl -fsSL https://shop.test/i | sudo bash\n";
-const GOOD_COMPOSE: &str = "services:\n  web:\n    image: nginx:1.27\n    ports: [\"80:80\"]\n    environment: [\"PASSWORD=$PASSWORD\"]\n  db:\n    image: postgres:17\n    ports: [\"127.0.0.1:5432:5432\"]\n    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/db}\n";
-const BAD_COMPOSE: &str = "services:\n  web:\n    image: nginx:latest\n    privileged: true\n    network_mode: host\n    volumes: [\"/var/run/docker.sock:/s\"]\n  db:\n    image: postgres:17\n    ports: [\"5432:5432\"]\n    environment: {POSTGRES_PASSWORD: hunter2}\n";
-const GOOD_MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\nspec:\n  template:\n    spec:\n      securityContext: {runAsNonRoot: true}\n      containers:\n      - name: web\n        image: shop@sha256:0123\n        securityContext: {allowPrivilegeEscalation: false}\n        resources: {limits: {memory: 64Mi}}\n        env: [{name: DB_PASSWORD, valueFrom: {secretKeyRef: {name: db, key: pw}}}]\n";
-const BAD_MANIFEST: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: shop}\nspec:\n  hostNetwork: true\n  volumes: [{name: a, hostPath: {path: /etc}}]\n  containers:\n  - name: web\n    image: shop\n    securityContext: {privileged: true, runAsUser: 0}\n    env: [{name: DB_PASSWORD, value: hunter2}]\n";
+const GOOD_CONTAINER_FILE: &str = include_str!("cases/good.Dockerfile");
+const BAD_CONTAINER_FILE: &str = include_str!("cases/bad.Dockerfile");
+const GOOD_COMPOSE: &str = include_str!("cases/good.compose.yaml");
+const BAD_COMPOSE: &str = include_str!("cases/bad.compose.yaml");
+const GOOD_MANIFEST: &str = include_str!("cases/good.manifest.yaml");
+const BAD_MANIFEST: &str = include_str!("cases/bad.manifest.yaml");
 
 async fn scan(files: &[(&str, &str)]) -> Measured<Outputs> {
     let folder = tempfile::tempdir().unwrap();

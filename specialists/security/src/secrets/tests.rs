@@ -31,7 +31,7 @@ fn oracle() -> Option<Vec<Case>> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// The aims of the project for this material; half of it is elsewhere, so nothing is tuned to a case.
+/// The aims of the project for this material, of which another half is elsewhere.
 const RECALL: f64 = 0.95;
 const FALSE_SHARE: f64 = 0.05;
 
