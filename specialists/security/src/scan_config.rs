@@ -51,9 +51,9 @@ pub struct Outputs {
     /// What counts, and how much else there is.
     #[serde(flatten)]
     pub found: Findings,
-    /// What was looked at, in the root.
-    pub files: Vec<String>,
-    /// Of such names, but not to be read: what is in them is not known.
+    /// How many files of such kinds were looked at.
+    pub files: usize,
+    /// Of such names, but not to be read, at most 100: what is in them is not known.
     pub unread: Vec<Skipped>,
 }
 
@@ -96,10 +96,9 @@ impl ReadCapability for ScanConfig {
         let target = self.targets.of(cx)?;
         let root = target.root(inputs.root.as_deref())?.to_owned();
         let paths = inputs.paths.clone();
-        let Look { findings, files, unread } =
-            spawn_blocking(move || look(&root, &paths))
-                .await
-                .map_err(|e| Failure::new(ErrorClass::Unavailable, format!("the scan: {e}")))??;
+        let Look { findings, files, mut unread } = spawn_blocking(move || look(&root, &paths))
+            .await
+            .map_err(|e| Failure::new(ErrorClass::Unavailable, format!("the scan: {e}")))??;
         let scan = Scan {
             verb: "scan_config",
             check: "no_new_weakness",
@@ -108,15 +107,20 @@ impl ReadCapability for ScanConfig {
             fail_on: inputs.fail_on,
         };
         let verdict = gate::conclude(cx, target, scan).await?;
+        let first = unread.first().map(|one| format!("{}: {}", one.path, one.reason));
         let checks = vec![
             verdict.check,
-            Check::equal("every_file_read", unread.len(), 0),
-            Check::at_least("something_read", files.len(), 1),
+            Check::equal("every_file_read", unread.len(), 0).note(first.unwrap_or_default()),
+            Check::at_least("something_read", files, 1),
         ];
+        unread.truncate(UNREAD_TOLD_MAX);
         let outputs = Outputs { found: verdict.findings, files, unread };
         Ok(Measured::new(outputs, checks).artefacts(vec![verdict.report]))
     }
 }
+
+/// Files named that could not be read; where there are more, something else is wrong.
+const UNREAD_TOLD_MAX: usize = 100;
 
 /// Something that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +138,7 @@ struct Problem {
 #[derive(Debug, Default)]
 struct Look {
     findings: Vec<Finding>,
-    files: Vec<String>,
+    files: usize,
     unread: Vec<Skipped>,
 }
 
@@ -166,7 +170,7 @@ fn look(root: &Path, paths: &[String]) -> Result<Look, Failure> {
         match problems {
             Ok(Some(problems)) => {
                 look.findings.extend(problems.into_iter().map(|problem| finding(problem, &path)));
-                look.files.push(path);
+                look.files += 1;
             }
             // YAML of another kind.
             Ok(None) => {}
