@@ -185,7 +185,11 @@ const TARGET: &str = "DEPLOYMENT_TEST_TARGET";
 #[tokio::test]
 #[ignore = "run by the next test, which kills it"]
 async fn the_one_that_is_killed() {
-    let config = serde_json::from_str(&std::env::var(TARGET).unwrap()).unwrap();
+    let Ok(config) = std::env::var(TARGET) else {
+        eprintln!("SKIPPED: this is a part of another test, which runs it");
+        return;
+    };
+    let config = serde_json::from_str(&config).unwrap();
     let (capability, inputs) = (Release(checked(config)), with(canary(), "v2"));
     let cx = Context::detached("shop");
     let prepared = capability.prepare(&cx, &inputs).await.unwrap();
