@@ -78,6 +78,20 @@ pub enum MeshError {
         /// The library's error.
         source: Cause,
     },
+    /// The server cannot promise a stream the room it is to have. Nothing was made.
+    #[error(
+        "stream {stream} needs {mib} MiB reserved and the server has not so much left ({reason}): \
+         free disk space, raise max_file_store in the server's configuration, or make the stream \
+         beforehand with a smaller max_bytes, which is the operator's to choose"
+    )]
+    NoRoom {
+        /// The stream's name.
+        stream: String,
+        /// What is to be reserved.
+        mib: i64,
+        /// The server's words.
+        reason: String,
+    },
     /// The stream holds all it may. Nothing was stored.
     #[error(
         "{subject}: the stream is full ({reason}); archive finished workflows or raise its limit"

@@ -10,6 +10,7 @@ pub mod config;
 pub mod connect;
 pub mod dead;
 mod error;
+pub mod leases;
 pub mod life;
 pub mod meters;
 pub mod names;

@@ -3,11 +3,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use deadelus_mesh::streams;
+use deadelus_mesh::{leases, streams};
 use deadelus_proto::{WorkflowId, limits::PARTITIONS, pb::Ending};
 use deadelus_tests::fleet::{Fleet, ORCHESTRATOR};
 use fastrand::Rng;
-use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -105,7 +104,7 @@ impl Round {
 async fn until_owners(ada: &Person, wanted: usize) -> BTreeSet<String> {
     let begun = Instant::now();
     loop {
-        let leases = leases(ada).await;
+        let leases = holders(ada).await;
         let owners: BTreeSet<String> = leases.iter().cloned().collect();
         let all = wanted == 0 || leases.len() == usize::from(PARTITIONS);
         if owners.len() == wanted && all {
@@ -117,17 +116,10 @@ async fn until_owners(ada: &Person, wanted: usize) -> BTreeSet<String> {
 }
 
 async fn owners(ada: &Person) -> BTreeSet<String> {
-    leases(ada).await.into_iter().collect()
+    holders(ada).await.into_iter().collect()
 }
 
 /// The holder of each partition that is held.
-async fn leases(ada: &Person) -> Vec<String> {
-    let bucket = streams::bucket(&ada.mesh, streams::LEASES).await.unwrap();
-    let keys: Vec<String> = bucket.keys().await.unwrap().try_collect().await.unwrap();
-    let mut holders = vec![];
-    for key in keys.iter().filter(|key| key.starts_with("partition.")) {
-        let holder = bucket.get(key).await.unwrap();
-        holders.extend(holder.map(|name| String::from_utf8_lossy(&name).into_owned()));
-    }
-    holders
+async fn holders(ada: &Person) -> Vec<String> {
+    leases::owners(&ada.mesh).await.unwrap().into_values().collect()
 }

@@ -154,8 +154,20 @@ async fn ensure_stream(mesh: &Mesh, wanted: &stream::Config) -> Result<(), MeshE
         }
         answer => answer,
     };
-    let found = found.map_err(|said| MeshError::jetstream(format!("stream {name}"), said))?;
+    let found = found.map_err(|said| match said.error_code() {
+        ErrorCode::STORAGE_RESOURCES_EXCEEDED => no_room(wanted, &said),
+        _ => MeshError::jetstream(format!("stream {name}"), said),
+    })?;
     compare(name, &fields(wanted), &fields(&found))
+}
+
+/// A stream's size is reserved when it is made: a server that has not so much left refuses.
+fn no_room(wanted: &stream::Config, said: &jetstream::Error) -> MeshError {
+    MeshError::NoRoom {
+        stream: wanted.name.clone(),
+        mib: wanted.max_bytes / (1024 * 1024),
+        reason: said.to_string(),
+    }
 }
 
 /// One question about a stream, repeated while the server cannot answer yet.

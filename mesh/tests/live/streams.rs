@@ -31,6 +31,18 @@ async fn ensuring_twice_and_at_once_is_ensuring_once() {
 }
 
 #[tokio::test]
+async fn a_server_without_room_says_for_what_and_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("small.conf");
+    std::fs::write(&config, "jetstream { max_file_store: 100MB }").unwrap();
+    let server = NatsServer::start_with(&["--config", config.to_str().unwrap()]);
+    let mesh = joined(&server).await;
+    let error = streams::ensure(&mesh, 1).await.unwrap_err();
+    assert!(matches!(error, MeshError::NoRoom { .. }), "{error:?}");
+    assert!(error.to_string().contains("max_file_store"), "{error}");
+}
+
+#[tokio::test]
 async fn a_stream_that_differs_is_an_error_that_names_the_field() {
     let server = NatsServer::start();
     let mesh = joined(&server).await;

@@ -1,13 +1,16 @@
 //! The leases themselves: entries of a bucket that vanish when they are not renewed.
 //!
-//! `seat.<n>` says that a replica is there, `partition.<n>` that it has that partition. The server's
-//! clock decides what has expired, so no two clocks are ever compared.
+//! The server's clock decides what has expired, so no two clocks are ever compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_nats::jetstream::kv::{self, Operation};
 use bytes::Bytes;
-use deadelus_mesh::{Mesh, MeshError, streams};
+use deadelus_mesh::{
+    Mesh, MeshError,
+    leases::{partition_key, seat_key},
+    streams,
+};
 use deadelus_proto::limits::PARTITIONS;
 use futures_util::future::join_all;
 
@@ -143,12 +146,4 @@ enum Renewed {
     At(u64),
     Lost,
     Unknown,
-}
-
-fn seat_key(seat: u16) -> String {
-    format!("seat.{seat}")
-}
-
-fn partition_key(partition: u16) -> String {
-    format!("partition.{partition}")
 }

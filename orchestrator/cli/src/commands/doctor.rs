@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use async_nats::jetstream::stream::Config as StreamConfig;
-use deadelus_mesh::{connect::ServerVersion, streams};
-use deadelus_proto::SpecialistCard;
+use deadelus_mesh::{connect::ServerVersion, leases, streams};
+use deadelus_proto::{SpecialistCard, limits::PARTITIONS};
 use serde::Serialize;
 
 use crate::{
@@ -101,6 +101,10 @@ async fn mesh(client: &Client, home: &Home, findings: &mut Vec<Finding>) -> Resu
     streams_of(client, findings).await;
     let services = services::ping(&client.mesh, EVERYBODY).await?;
     findings.push(orchestrators(&services));
+    findings.push(match leases::owners(&client.mesh).await {
+        Ok(owners) => shares(&owners),
+        Err(error) => fail("partitions", deadelus_mesh::chain(&error), "deadelus up".to_owned()),
+    });
     // Where no bucket is yet, the streams' findings say so.
     let cards = client.cards().await.unwrap_or_default();
     let lag = lag(client).await;
@@ -192,6 +196,29 @@ fn orchestrators(services: &[Service]) -> Finding {
     ok(fleet::ORCHESTRATOR, own.join(", "))
 }
 
+/// Which orchestrator drives how much; what nobody drives waits.
+fn shares(owners: &BTreeMap<u16, String>) -> Finding {
+    let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
+    for owner in owners.values() {
+        *shares.entry(owner).or_default() += 1;
+    }
+    let shares: Vec<String> = shares.iter().map(|(owner, n)| format!("{owner} {n}")).collect();
+    let free = usize::from(PARTITIONS) - owners.len().min(usize::from(PARTITIONS));
+    let found = format!("{} of {PARTITIONS} driven: {}", owners.len(), shares.join(", "));
+    match free {
+        0 => ok("partitions", found),
+        _ if owners.is_empty() => {
+            let found = "nobody drives any: everything waits".to_owned();
+            let next = "deadelus up; or set orchestrator.take_over of a running one to true";
+            fail("partitions", found, next.to_owned())
+        }
+        _ => {
+            let next = "a take-over takes seconds; look again".to_owned();
+            warn("partitions", format!("{found}; {free} wait"), next)
+        }
+    }
+}
+
 fn specialist(
     name: &str,
     card: Option<&SpecialistCard>,
@@ -268,6 +295,15 @@ fn fail(about: &str, found: String, next: String) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn partitions_that_nobody_drives_are_not_passed_over() {
+        let shared = |of: u16| (0..of).map(|p| (p, format!("o-{}", p % 2))).collect();
+        let all = shares(&shared(PARTITIONS));
+        assert_eq!((all.level, all.found.as_str()), (Level::Ok, "8 of 8 driven: o-0 4, o-1 4"));
+        assert_eq!(shares(&shared(PARTITIONS - 1)).level, Level::Warn);
+        assert_eq!(shares(&BTreeMap::new()).level, Level::Fail);
+    }
 
     #[test]
     fn an_old_server_warns_and_a_silent_specialist_fails() {
