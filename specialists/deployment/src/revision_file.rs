@@ -1,16 +1,13 @@
 //! The file a service follows: read whole, replaced whole.
-//!
-//! A reader sees the old text or the new one, never a part: the new text is written beside the
-//! file, brought to the disk, and renamed over it.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _, Write as _},
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use deadelus_runtime::{ErrorClass, Failure};
+use deadelus_runtime::{ErrorClass, Failure, file};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
@@ -53,7 +50,9 @@ impl RevisionFile {
     /// `unavailable`; the old text is then still there.
     pub(crate) async fn replace(&self, text: &str) -> Result<(), Failure> {
         let (path, text) = (self.path.clone(), text.to_owned());
-        run(move || replace(&path, &text)).await.map_err(|e| self.unavailable("cannot replace", &e))
+        run(move || file::replace(&path, text.as_bytes()))
+            .await
+            .map_err(|e| self.unavailable("cannot replace", &e))
     }
 
     /// What the contract of a release says when the file is not there.
@@ -100,38 +99,6 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // Behind a symbolic link the file is replaced, not the link.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let mut beside = tempfile::NamedTempFile::new_in(directory)?;
-    beside.write_all(text.as_bytes())?;
-    // The service may run as another user than this process.
-    match fs::metadata(path) {
-        Ok(old) => beside.as_file().set_permissions(old.permissions())?,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => readable_by_all(beside.as_file())?,
-        Err(e) => return Err(e),
-    }
-    beside.as_file().sync_all()?;
-    beside.persist(path)?;
-    // The new text is in force from here on; an error would say that the old one still is.
-    if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
-        tracing::warn!(file = %path.display(), %error, "may not survive a power cut");
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn readable_by_all(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_all(_: &File) -> io::Result<()> {
-    Ok(())
-}
-
 async fn run<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -140,6 +107,8 @@ async fn run<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[tokio::test]
@@ -153,21 +122,6 @@ mod tests {
             assert_eq!(file.read().await.unwrap(), Some(text));
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn who_could_read_it_still_can_and_a_link_stays_a_link() {
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
-        let folder = tempfile::tempdir().unwrap();
-        let (path, link) = (folder.path().join("revision.json"), folder.path().join("link"));
-        fs::write(&path, document("v1")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
-        symlink(&path, &link).unwrap();
-        RevisionFile::new(link.clone()).replace(&document("v2")).await.unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), document("v2"));
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o664);
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod assignment;
 pub mod capability;
 pub mod config;
 pub mod context;
+pub mod file;
 mod hand;
 mod ledger;
 mod process;

@@ -6,15 +6,15 @@
 //! ```
 //!
 //! A reader sees the old pointer or the new one, never a part, and what it names is there before
-//! it is named: a file is written beside its place, brought to the disk, and renamed over it.
+//! it is named.
 
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use deadelus_runtime::{ErrorClass, Failure};
+use deadelus_runtime::{ErrorClass, Failure, file};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -64,8 +64,8 @@ impl Registry {
     pub(super) fn point(&self, channel: &str, to: Option<&str>) -> Result<(), Failure> {
         let path = self.pointer_path(channel);
         match to {
-            Some(sha256) => replace(&path, pointer_text(sha256).as_bytes()),
-            None => remove(&path),
+            Some(sha256) => put(&self.folder, &path, pointer_text(sha256).as_bytes()),
+            None => file::remove(&path),
         }
         .map_err(|e| unavailable("cannot write", &path, &e))
     }
@@ -85,7 +85,7 @@ impl Registry {
             return Ok(());
         }
         let path = self.document_path(sha256);
-        replace(&path, bytes).map_err(|e| unavailable("cannot write", &path, &e))
+        put(&self.documents(), &path, bytes).map_err(|e| unavailable("cannot write", &path, &e))
     }
 
     /// Removes a document that no channel points to, and folders that are empty then.
@@ -97,9 +97,9 @@ impl Registry {
             return Ok(());
         }
         let path = self.document_path(sha256);
-        remove(&path).map_err(|e| unavailable("cannot remove", &path, &e))?;
+        file::remove(&path).map_err(|e| unavailable("cannot remove", &path, &e))?;
         // Only where nothing else is in them.
-        let _ = fs::remove_dir(self.folder.join("documents"));
+        let _ = fs::remove_dir(self.documents());
         let _ = fs::remove_dir(&self.folder);
         Ok(())
     }
@@ -128,7 +128,11 @@ impl Registry {
     }
 
     fn document_path(&self, sha256: &str) -> PathBuf {
-        self.folder.join("documents").join(format!("{sha256}.json"))
+        self.documents().join(format!("{sha256}.json"))
+    }
+
+    fn documents(&self) -> PathBuf {
+        self.folder.join("documents")
     }
 }
 
@@ -183,44 +187,9 @@ fn read(path: &Path, at_most: u64) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(bytes)?;
-    readable_by_all(beside.as_file())?;
-    beside.as_file().sync_all()?;
-    beside.persist(path)?;
-    settle(folder);
-    Ok(())
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => settle(path.parent().unwrap_or(Path::new("/"))),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
-    }
-    Ok(())
-}
-
-/// What was done is in force already; an error here would say that it is not.
-fn settle(folder: &Path) {
-    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
-        tracing::warn!(folder = %folder.display(), %error, "may not survive a power cut");
-    }
-}
-
-/// Whoever serves the documents may be another user than this process.
-#[cfg(unix)]
-fn readable_by_all(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_all(_: &File) -> io::Result<()> {
-    Ok(())
+fn put(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    file::create_folder(folder)?;
+    file::replace(path, bytes)
 }
 
 fn unavailable(what: &str, path: &Path, error: &io::Error) -> Failure {

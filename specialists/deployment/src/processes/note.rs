@@ -2,11 +2,11 @@
 
 use std::{
     fs, io,
-    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+use deadelus_runtime::file;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Leader;
@@ -63,12 +63,7 @@ impl Files {
 impl Note {
     /// The old note or the new one, never a part.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-        beside.write_all(&serde_json::to_vec(self)?)?;
-        beside.as_file().sync_all()?;
-        beside.persist(path)?;
-        Ok(())
+        file::replace(path, &serde_json::to_vec(self)?)
     }
 
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
