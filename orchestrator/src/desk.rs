@@ -36,7 +36,7 @@ pub struct Desk<T> {
     owner: Arc<str>,
     log: Chain,
     work: Work<T>,
-    waiting: VecDeque<Letter<T>>,
+    waiting: VecDeque<Waiting<T>>,
     /// When an attempt was last sent or spoken of.
     heard: BTreeMap<TaskKey, i64>,
     shown: Option<(String, String)>,
@@ -52,6 +52,14 @@ enum Work<T> {
     Nothing,
     Log,
     Append(Box<Pending<T>>),
+}
+
+/// A letter that waits.
+#[derive(Debug)]
+struct Waiting<T> {
+    letter: Letter<T>,
+    /// The log was read since it came.
+    log_is_new: bool,
 }
 
 /// A decision that the log may or may not have.
@@ -99,8 +107,8 @@ pub enum Fact<T> {
 /// What has to be done now, in this order.
 #[derive(Debug)]
 pub enum Act<T> {
-    /// Read the whole log; until it can be read.
-    Read,
+    /// Read the whole log into this; until it can be read, and holds what is known to be there.
+    Read(Box<Chain>),
     /// Append the decision if `expected` is the sequence of the subject's last message.
     Append {
         /// What was decided.
@@ -162,7 +170,7 @@ impl<T> Desk<T> {
             return vec![];
         }
         self.work = Work::Log;
-        vec![Act::Read]
+        vec![Act::Read(Box::new(self.log.again()))]
     }
 
     /// What follows from a fact.
@@ -172,7 +180,9 @@ impl<T> Desk<T> {
             Fact::Letter(letter) if self.waiting.len() >= LETTERS_MAX => {
                 acts.push(Act::Leave(letter.ticket));
             }
-            Fact::Letter(letter) => self.waiting.push_back(letter),
+            Fact::Letter(letter) => {
+                self.waiting.push_back(Waiting { letter, log_is_new: false });
+            }
             Fact::Read(log) => self.read(log, &mut acts),
             Fact::Appended(outcome) => self.appended(outcome, at, &mut acts),
             Fact::Sent(key) | Fact::Beat(key) => {
@@ -182,10 +192,10 @@ impl<T> Desk<T> {
             Fact::Time => self.time(at, &mut acts),
         }
         while matches!(self.work, Work::Nothing)
-            && let Some(letter) = self.waiting.pop_front()
+            && let Some(waiting) = self.waiting.pop_front()
         {
             self.used_at = at.unix_ms;
-            self.letter(letter, at, &mut acts);
+            self.letter(waiting, at, &mut acts);
         }
         acts
     }
@@ -237,22 +247,35 @@ impl<T> Desk<T> {
         self.log = log;
         self.work = Work::Nothing;
         self.settled(acts);
-        acts.extend(self.outstanding().into_iter().map(Act::Send));
+        // What this desk has sent before is looked after by the re-drive.
+        let unheard = self.outstanding().into_iter().filter(|key| !self.heard.contains_key(key));
+        acts.extend(unheard.map(Act::Send));
     }
 
-    fn letter(&mut self, letter: Letter<T>, at: Moment, acts: &mut Vec<Act<T>>) {
-        let Letter { ticket, from, id, input, redelivered } = letter;
-        if let Err(reason) = self.may_speak(&from, &input) {
-            tracing::warn!(workflow = %self.id, %from, reason, "not its to report");
-            return acts.push(Act::Finish(ticket, vec![]));
-        }
+    fn letter(&mut self, waiting: Waiting<T>, at: Moment, acts: &mut Vec<Act<T>>) {
+        let letter = &waiting.letter;
         if let Some(gap) = self.log.gap() {
             let problem = format!("the log of this workflow is damaged: {gap}");
-            return acts.push(Act::Finish(ticket, vec![problem]));
+            return acts.push(Act::Finish(waiting.letter.ticket, vec![problem]));
         }
-        let begins = matches!(input, Input::Start { .. });
-        match self.log.propose(input, at.unix_ms) {
+        let proposed = match self.may_speak(&letter.from, &letter.input) {
+            Ok(()) => self.log.propose(letter.input.clone(), at.unix_ms),
+            Err(reason) => {
+                tracing::warn!(workflow = %self.id, from = %letter.from, reason, "not its to report");
+                return acts.push(Act::Finish(waiting.letter.ticket, vec![]));
+            }
+        };
+        // What follows from an old state is found out by appending it. That nothing follows is not:
+        // another replica may have gone on since the log was read here.
+        let nothing = !matches!(proposed, Ok(Some(_)));
+        if nothing && !waiting.log_is_new {
+            self.waiting.push_front(Waiting { log_is_new: true, ..waiting });
+            return self.read_again(acts);
+        }
+        let Letter { ticket, id, input, redelivered, .. } = waiting.letter;
+        match proposed {
             Ok(Some(proposal)) => {
+                let begins = matches!(input, Input::Start { .. });
                 let entry = self.entry(&proposal, id, at);
                 self.append(Some(ticket), proposal, begins, entry, acts);
             }
@@ -357,7 +380,7 @@ impl<T> Desk<T> {
 
     fn read_again(&mut self, acts: &mut Vec<Act<T>>) {
         self.work = Work::Log;
-        acts.push(Act::Read);
+        acts.push(Act::Read(Box::new(self.log.again())));
     }
 
     fn time(&mut self, at: Moment, acts: &mut Vec<Act<T>>) {

@@ -14,6 +14,10 @@ use deadelus_proto::{Subject, WorkflowId};
 /// Between two looks at a log that cannot be read.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// A server that lost its place learns so within ten seconds; until then it answers what it knew.
+/// After so many looks what is not there has vanished.
+const LOOKS_MAX: u32 = 15;
+
 /// The logs of all workflows, as one replica reads and writes them.
 #[derive(Debug, Clone)]
 pub struct Journal {
@@ -45,16 +49,27 @@ impl Journal {
         Arc::clone(&self.owner)
     }
 
-    /// The whole log of a workflow, folded, however long it takes until it can be read.
-    pub(crate) async fn read_until_done(&self, id: &WorkflowId) -> Chain {
+    /// The whole log of a workflow, folded into a copy of `empty`, however long it takes until it can
+    /// be read. What is known to be in it is looked for [`LOOKS_MAX`] times.
+    pub(crate) async fn read_until_done(&self, empty: &Chain) -> Chain {
+        let (id, mut looks) = (empty.id(), 1);
         loop {
-            match read(&self.mesh, id).await {
-                Ok(chain) => return chain,
+            match read_into(&self.mesh, empty.clone()).await {
+                Ok(chain) if !chain.lacks() => return chain,
+                Ok(mut chain) if looks >= LOOKS_MAX => {
+                    chain.give_up();
+                    tracing::error!(workflow = %id, gap = ?chain.gap(), "the log is damaged");
+                    return chain;
+                }
+                Ok(_) => {
+                    looks += 1;
+                    tracing::warn!(workflow = %id, "the log is older than what is known of it");
+                }
                 Err(error) => {
                     tracing::warn!(workflow = %id, %error, "cannot read the log; trying again");
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
             }
+            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
         }
     }
 
@@ -82,8 +97,12 @@ impl Journal {
 /// # Errors
 /// [`MeshError`] when it cannot be read.
 pub async fn read(mesh: &Mesh, id: &WorkflowId) -> Result<Chain, MeshError> {
+    read_into(mesh, Chain::new(id.clone())).await
+}
+
+async fn read_into(mesh: &Mesh, mut chain: Chain) -> Result<Chain, MeshError> {
+    let id = &chain.id().clone();
     let subject = mesh.subjects.of(&Subject::Log(id.clone()));
-    let mut chain = Chain::new(id.clone());
     for (sequence, bytes) in append::read_log(mesh, &subject, 0).await? {
         tell(id, &chain.read(sequence, &bytes));
     }

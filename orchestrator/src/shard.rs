@@ -274,10 +274,10 @@ impl Shard {
 
     async fn act(&mut self, workflow: &WorkflowId, act: Act<Ticket>) {
         match act {
-            Act::Read => {
+            Act::Read(empty) => {
                 let (journal, id) = (self.journal.clone(), workflow.clone());
                 self.slow.spawn(async move {
-                    let chain = journal.read_until_done(&id).await;
+                    let chain = journal.read_until_done(&empty).await;
                     (id, Slow::Read(Box::new(chain)))
                 });
             }

@@ -33,6 +33,8 @@ pub struct Chain {
     head: Option<[u8; 32]>,
     ignored: BTreeSet<u64>,
     gap: Option<Gap>,
+    /// A decision that is known to have counted and that was not read yet.
+    missing: Option<(u64, String)>,
 }
 
 /// A decision that the log does not have yet, and the state it leads to.
@@ -106,6 +108,10 @@ pub enum Gap {
         "message {sequence} builds on {builds_on}, which the log does not hold: an acknowledged decision vanished"
     )]
     Vanished { sequence: u64, builds_on: u64 },
+    #[error(
+        "decision {id} was acknowledged at {sequence}, and the log, which ends at {last}, does not hold it"
+    )]
+    Lost { sequence: u64, id: String, last: u64 },
     #[error("message {sequence} begins with event {found}, but event {expected} is next")]
     EventNumber { sequence: u64, found: u64, expected: u64 },
     #[error("message {sequence} is of workflow {workflow:?}")]
@@ -133,7 +139,41 @@ impl Chain {
     /// An empty log.
     pub fn new(id: WorkflowId) -> Self {
         let (ignored, last_id) = (BTreeSet::new(), String::new());
-        Self { id, workflow: None, accepted: 0, last: 0, last_id, head: None, ignored, gap: None }
+        Self {
+            id,
+            workflow: None,
+            accepted: 0,
+            last: 0,
+            last_id,
+            head: None,
+            ignored,
+            gap: None,
+            missing: None,
+        }
+    }
+
+    /// An empty one, to read the same log again: it has to find the last decision that counted here.
+    pub fn again(&self) -> Self {
+        let missing = (self.accepted > 0).then(|| (self.accepted, self.last_id.clone()));
+        Self { missing, ..Self::new(self.id.clone()) }
+    }
+
+    /// Whose log it is.
+    pub fn id(&self) -> &WorkflowId {
+        &self.id
+    }
+
+    /// Whether a decision that counted before was not found, so far. Who answered the read may be
+    /// behind: read again, and after a while [`give_up`](Self::give_up).
+    pub fn lacks(&self) -> bool {
+        self.missing.is_some()
+    }
+
+    /// What was not found has vanished: from here on nothing is done any more.
+    pub fn give_up(&mut self) {
+        if let (Some((sequence, id)), None) = (self.missing.take(), &self.gap) {
+            self.gap = Some(Gap::Lost { sequence, id, last: self.last });
+        }
     }
 
     /// Reads the next message of the workflow's subject, in the order of the stream. Bytes that are
@@ -294,6 +334,9 @@ impl Chain {
         self.workflow = folded.map_err(|source| Gap::Impossible { sequence, source })?;
         self.accepted = sequence;
         self.last_id = decision.id;
+        if self.missing.as_ref().is_some_and(|(at, id)| (*at, id) == (sequence, &self.last_id)) {
+            self.missing = None;
+        }
         Ok(())
     }
 

@@ -263,6 +263,14 @@ impl Workflow {
     /// What a worker that has this attempt in hand is to do.
     pub fn verdict(&self, key: &TaskKey) -> Verdict {
         let Some(at) = self.plan.position(&key.task) else { return Verdict::Stale };
+        let asked = match key.direction {
+            Direction::Do => self.tasks[at].attempt,
+            Direction::Undo => self.tasks[at].undo_attempt,
+        };
+        // Another replica has asked for it since this state was read.
+        if key.workflow == self.id && key.attempt > asked {
+            return Verdict::Continue;
+        }
         let current = self.tasks[at]
             .in_flight()
             .any(|(direction, number, _)| direction == key.direction && number == key.attempt);
