@@ -25,7 +25,7 @@ use crate::{
     Context,
     context::Store,
     specialist::{Offer, Work},
-    work::{self, Desk},
+    work::{self, Desk, unsure},
     worker::Worker,
 };
 
@@ -113,8 +113,10 @@ impl Worker {
         if deliveries >= TASK_DELIVERIES_MAX.unsigned_abs() {
             return Err(poison(deliveries, changes));
         }
-        let inputs = self.inputs(assignment.inputs).await?;
-        offer.inputs.check(&inputs)?;
+        // A worker before this one may have begun.
+        let before = |failure| if changes && deliveries > 1 { unsure(failure) } else { failure };
+        let inputs = self.inputs(assignment.inputs).await.map_err(before)?;
+        offer.inputs.check(&inputs).map_err(before)?;
         if cx.deadline <= Instant::now() {
             return Err(too_late(changes && deliveries > 1));
         }
@@ -139,7 +141,8 @@ impl Worker {
             Err(panic) => return Err(panicked(&panic, changes)),
         };
         offer.outputs.warn_about(&done.outputs);
-        self.by_reference(done).await
+        let after = |failure| if changes { unsure(failure) } else { failure };
+        self.by_reference(done).await.map_err(after)
     }
 
     fn offer(&self, assignment: &Assignment) -> Result<&Offer, Failure> {

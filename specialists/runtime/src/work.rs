@@ -56,10 +56,11 @@ pub(crate) async fn change(
             entry
         }
         Intent::Begun(entry) => {
-            record_undo(desk, cx, entry.undo.as_ref()).await?;
-            if let Some(done) = reconcile(work, cx, inputs, &entry).await? {
+            record_undo(desk, cx, entry.undo.as_ref()).await.map_err(unsure)?;
+            if let Some(done) = reconcile(work, cx, inputs, &entry).await.map_err(unsure)? {
                 let done = Done { undo: entry.undo.clone(), ..done };
-                desk.ledger.finish(&key, &Entry { done: Some(done.clone()), ..entry }).await?;
+                let entry = Entry { done: Some(done.clone()), ..entry };
+                desk.ledger.finish(&key, &entry).await.map_err(unsure)?;
                 return Ok(done);
             }
             entry
@@ -74,14 +75,32 @@ pub(crate) async fn change(
     };
     match &result {
         Ok(done) => {
-            desk.ledger.finish(&key, &Entry { done: Some(done.clone()), ..entry }).await?;
+            let entry = Entry { done: Some(done.clone()), ..entry };
+            desk.ledger.finish(&key, &entry).await.map_err(unsure)?;
         }
         Err(failure) => match failure.aftermath {
-            Aftermath::Untouched | Aftermath::TakenBack => desk.ledger.forget(&key).await?,
+            Aftermath::Untouched | Aftermath::TakenBack => forget(desk, &key).await,
             Aftermath::Unknown | Aftermath::Partial => {}
         },
     }
     result
+}
+
+/// What came of the effect is what is reported. Where the ledger does not forget the intent, the next
+/// attempt finds that it has not begun.
+async fn forget(desk: Desk<'_>, key: &str) {
+    if let Err(failure) = desk.ledger.forget(key).await {
+        tracing::warn!(key, %failure, "the effect ledger still has an intent that came to nothing");
+    }
+}
+
+/// A failure from where an effect may stand already, by this worker or one before: that the ledger or
+/// the component does not answer now says nothing of it.
+pub(crate) fn unsure(failure: Failure) -> Failure {
+    match failure.aftermath {
+        Aftermath::Untouched => Failure { aftermath: Aftermath::Unknown, ..failure },
+        Aftermath::TakenBack | Aftermath::Unknown | Aftermath::Partial => failure,
+    }
 }
 
 /// An effect has one key for all its attempts. An undo has one for each: what it takes back may have
@@ -112,7 +131,7 @@ async fn intend(
     let digest = digest(inputs);
     // Twice: a replica that was a moment faster leaves an entry to go by.
     for _ in 0..2 {
-        match Standing::of(desk.ledger.read(key).await?, &digest) {
+        match Standing::of(desk.ledger.read(key).await.map_err(unsure)?, &digest) {
             Standing::Finished(done) => return Ok(Intent::Finished(done)),
             Standing::Begun(entry) => return Ok(Intent::Begun(entry)),
             Standing::Conflict => return Err(conflict(key)),
