@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Who may depend on whom, and why on nobody else.
-const ALLOWED: [(&str, &[&str], &str); 18] = [
+const ALLOWED: [(&str, &[&str], &str); 19] = [
     ("deadelus-proto", &[], "the language knows nobody who speaks it"),
     ("deadelus-mesh", &["deadelus-proto"], "the fabric carries messages, whoever sends them"),
     ("deadelus-core", &["deadelus-proto"], "the decision is pure: no fabric, no IO"),
@@ -44,6 +44,11 @@ const ALLOWED: [(&str, &[&str], &str); 18] = [
         "deadelus-bench",
         &["deadelus-proto", "deadelus-orchestrator", "deadelus-runtime"],
         "it runs the mesh as it is, with a specialist that does nothing",
+    ),
+    (
+        "deadelus-sim",
+        &["deadelus-proto", "deadelus-core", "deadelus-mesh", "deadelus-orchestrator"],
+        "it carries out the real decisions on a bus of its own",
     ),
     ("deadelus-tests", &[], "its library is used by the tests of every other crate"),
 ];
