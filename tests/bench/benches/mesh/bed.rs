@@ -1,15 +1,16 @@
 //! The test bed: a private server, an orchestrator and a specialist as processes of their own.
 
 use std::{
+    collections::BTreeSet,
     fs,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use deadelus_mesh::{Mesh, config::NatsConfig};
+use deadelus_mesh::{Mesh, config::NatsConfig, leases};
 use deadelus_orchestrator::cards;
-use deadelus_proto::SpecialistCard;
+use deadelus_proto::{SpecialistCard, limits::PARTITIONS};
 use deadelus_tests::nats::NatsServer;
 use tempfile::TempDir;
 
@@ -19,10 +20,23 @@ const POLL: Duration = Duration::from_millis(50);
 /// Tasks that the specialist has in hand at once.
 const CONCURRENCY: usize = 256;
 
+/// What runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mix {
+    pub(crate) orchestrators: usize,
+    pub(crate) specialists: usize,
+    /// Whether the server waits for the disk at every write.
+    pub(crate) fsync_always: bool,
+}
+
+/// One of each, and the server's default.
+pub(crate) const PLAIN: Mix = Mix { orchestrators: 1, specialists: 1, fsync_always: false };
+
 /// Everything that is running.
 pub(crate) struct Bed {
     pub(crate) mesh: Mesh,
     pub(crate) cards: Vec<SpecialistCard>,
+    url: String,
     processes: Vec<(&'static str, Child)>,
     server: NatsServer,
     _directory: TempDir,
@@ -41,24 +55,77 @@ pub(crate) struct Used {
 }
 
 impl Bed {
-    /// Starts everything and waits until the specialist has announced itself.
-    pub(crate) async fn make() -> Result<Self> {
-        let server = NatsServer::start();
+    /// Starts everything and waits until the specialists have announced themselves and every
+    /// orchestrator has its share.
+    pub(crate) async fn make(mix: Mix) -> Result<Self> {
         let directory = TempDir::with_prefix("deadelus-bench-")?;
+        let always = directory.path().join("always.conf");
+        fs::write(&always, "jetstream { sync_interval: always }\n")?;
+        let always = always.to_string_lossy().into_owned();
+        let server = match mix.fsync_always {
+            true => NatsServer::start_with(&["--config", &always]),
+            false => NatsServer::start(),
+        };
         let file = directory.path().join("bench.toml");
         fs::write(&file, format!("[worker]\nconcurrency = {CONCURRENCY}\n[targets.nowhere]\n"))?;
         let file = file.to_string_lossy().into_owned();
-        let set = format!("nats.url={}", server.url);
-        let log = ["--set", "telemetry.log=warn", "--set", &set];
-        let orchestrator = start(env!("CARGO_BIN_EXE_bench-orchestrator"), &log)?;
-        let specialist = [log.as_slice(), &["--config", &file]].concat();
-        let specialist = start(env!("CARGO_BIN_EXE_bench-specialist"), &specialist)?;
-        let config = NatsConfig { url: server.url.clone(), ..NatsConfig::default() };
+        let url = server.url.clone();
+        let config = NatsConfig { url: url.clone(), ..NatsConfig::default() };
         let mesh = deadelus_mesh::connect(&config, "bench").await?;
-        let processes = vec![("orchestrator", orchestrator), ("specialist", specialist)];
-        let mut bed = Self { mesh, cards: vec![], processes, server, _directory: directory };
+        let (cards, processes) = (vec![], vec![]);
+        let mut bed = Self { mesh, cards, url, processes, server, _directory: directory };
+        for _ in 0..mix.orchestrators {
+            bed.start_orchestrator()?;
+        }
+        for _ in 0..mix.specialists {
+            bed.start("specialist", env!("CARGO_BIN_EXE_bench-specialist"), &["--config", &file])?;
+        }
         bed.cards = tokio::time::timeout(READY_WITHIN, bed.announced()).await.context("ready?")?;
+        let nobody = BTreeSet::new();
+        let shared = bed.until_driven(mix.orchestrators, &nobody);
+        tokio::time::timeout(READY_WITHIN, shared).await.context("partitions shared?")?;
         Ok(bed)
+    }
+
+    /// One more orchestrator.
+    pub(crate) fn start_orchestrator(&mut self) -> Result<()> {
+        self.start("orchestrator", env!("CARGO_BIN_EXE_bench-orchestrator"), &[])
+    }
+
+    /// Kills all orchestrators as a crash would.
+    pub(crate) fn kill_orchestrators(&mut self) {
+        self.processes.retain_mut(|(name, child)| {
+            if *name == "orchestrator" {
+                // One that has died already was noticed by its silence.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            *name != "orchestrator"
+        });
+    }
+
+    /// Waits until so many orchestrators share all partitions, none of them one of `gone`. Who does.
+    pub(crate) async fn until_driven(
+        &self,
+        orchestrators: usize,
+        gone: &BTreeSet<String>,
+    ) -> BTreeSet<String> {
+        loop {
+            let owners = leases::owners(&self.mesh).await.unwrap_or_default();
+            let all = owners.len() == usize::from(PARTITIONS);
+            let owners: BTreeSet<String> = owners.into_values().collect();
+            if all && owners.len() == orchestrators && owners.is_disjoint(gone) {
+                return owners;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn start(&mut self, name: &'static str, program: &str, more: &[&str]) -> Result<()> {
+        let url = format!("nats.url={}", self.url);
+        let common = ["--set", "telemetry.log=warn", "--set", &url];
+        self.processes.push((name, start(program, &[common.as_slice(), more].concat())?));
+        Ok(())
     }
 
     /// What each process holds now.

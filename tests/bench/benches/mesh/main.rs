@@ -1,9 +1,11 @@
 //! What the mesh costs, beside raw JetStream carrying the same messages in the same run.
 //!
-//! `cargo bench -p deadelus-bench` (`-- --quick` for a short one). Everything runs on this machine
+//! `cargo bench -p deadelus-bench` (`-- --quick` for a short one, `-- --matrix` for how it changes
+//! with the number of workflows, tasks, replicas and with fsync). Everything runs on this machine
 //! and shares its cores: server, orchestrator, specialist and this program. Only ratios carry over.
 
 mod bed;
+mod matrix;
 mod mesh;
 mod raw;
 mod table;
@@ -25,7 +27,10 @@ const QUICK: Size = Size { alone: 100, crowd: (50, 10) };
 #[tokio::main]
 async fn main() -> Result<()> {
     let size = if std::env::args().any(|a| a == "--quick") { QUICK } else { FULL };
-    let mut bed = bed::Bed::make().await?;
+    if std::env::args().any(|a| a == "--matrix") {
+        return matrix::run().await;
+    }
+    let mut bed = bed::Bed::make(bed::PLAIN).await?;
     table::title(&bed);
     table::memory(&bed.memory()?);
     let raw_alone = raw::one_at_a_time(&bed, size.alone).await?;
@@ -34,9 +39,9 @@ async fn main() -> Result<()> {
     let tasks = size.crowd.0 * size.crowd.1;
     let raw_crowd = raw::in_flight(&bed, tasks, size.crowd.0.min(1_000)).await?;
     let before = bed.used()?;
-    let mesh_crowd = mesh::at_once(&bed, size.crowd.0, size.crowd.1).await?;
+    let mesh_crowd = mesh::at_once(&bed, "crowd", size.crowd.0, size.crowd.1).await?;
     let after = bed.used()?;
-    table::throughput(size.crowd, raw_crowd, mesh_crowd);
+    table::throughput(size.crowd, raw_crowd, mesh_crowd.tasks_per_s);
     table::processor(tasks, &before, &after);
     table::memory(&bed.memory()?);
     bed.stop();

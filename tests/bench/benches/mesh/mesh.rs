@@ -20,6 +20,8 @@ use crate::bed::Bed;
 
 /// Without any decision for this long the run has failed.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Submitted together while many are opened.
+const OPENED_AT_ONCE: usize = 500;
 /// Plans have at most 2,000 tasks; a chain of this many is measured again and again.
 const CHAIN_MAX: usize = 100;
 
@@ -27,7 +29,7 @@ const CHAIN_MAX: usize = 100;
 /// decision of the log to the next, as somebody who reads the log sees them.
 pub(crate) async fn one_at_a_time(bed: &Bed, count: usize) -> Result<Histogram<u64>> {
     let mut times = Histogram::new(3)?;
-    let plan = chain(bed, CHAIN_MAX.min(count))?;
+    let plan = chain(bed, CHAIN_MAX.min(count), "none")?;
     for run in 0..count.div_ceil(CHAIN_MAX) {
         let mut log = bed.mesh.client.subscribe(bed.mesh.subjects.all("log")).await?;
         submit(bed, &plan, &format!("alone-{run}").parse()?).await?;
@@ -46,29 +48,59 @@ pub(crate) async fn one_at_a_time(bed: &Bed, count: usize) -> Result<Histogram<u
     Ok(times)
 }
 
-/// Tasks per second of `workflows` chains of `tasks` each, all at once.
-pub(crate) async fn at_once(bed: &Bed, workflows: usize, tasks: usize) -> Result<f64> {
-    let plan = chain(bed, tasks)?;
+/// What many at once did.
+pub(crate) struct Crowd {
+    pub(crate) tasks_per_s: f64,
+    /// From one decision of a workflow to its next, in microseconds.
+    pub(crate) times: Histogram<u64>,
+}
+
+/// `workflows` chains of `tasks` each, all at once. `run` tells one crowd from the next.
+pub(crate) async fn at_once(bed: &Bed, run: &str, workflows: usize, tasks: usize) -> Result<Crowd> {
+    let plan = chain(bed, tasks, "none")?;
     let mut log = bed.mesh.client.subscribe(bed.mesh.subjects.all("log")).await?;
     let ids: Vec<WorkflowId> =
-        (0..workflows).map(|n| format!("crowd-{n}").parse()).collect::<Result<_, _>>()?;
+        (0..workflows).map(|n| format!("{run}-{n}").parse()).collect::<Result<_, _>>()?;
     let begun = Instant::now();
     let submitted = futures_util::future::join_all(ids.iter().map(|id| submit(bed, &plan, id)));
     submitted.await.into_iter().collect::<Result<()>>()?;
-    let mut open: HashMap<String, ()> = ids.iter().map(|id| (id.to_string(), ())).collect();
+    let mut times = Histogram::new(3)?;
+    let mut open: HashMap<String, Option<Instant>> =
+        ids.iter().map(|id| (id.to_string(), None)).collect();
     while !open.is_empty() {
         let decision = next(&mut log).await?;
+        let now = Instant::now();
+        if let Some(Some(before)) = open.insert(decision.workflow_id.clone(), Some(now)) {
+            times.record(u64::try_from((now - before).as_micros())?)?;
+        }
         if has_ended(&decision)? {
             open.remove(&decision.workflow_id);
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let rate = (workflows * tasks) as f64 / begun.elapsed().as_secs_f64();
-    Ok(rate)
+    let tasks_per_s = (workflows * tasks) as f64 / begun.elapsed().as_secs_f64();
+    Ok(Crowd { tasks_per_s, times })
+}
+
+/// Workflows that wait for a person, each with a chain of `tasks`.
+pub(crate) async fn open(bed: &Bed, workflows: usize, tasks: usize) -> Result<()> {
+    let plan = chain(bed, tasks, "required")?;
+    let mut log = bed.mesh.client.subscribe(bed.mesh.subjects.all("log")).await?;
+    for at in (0..workflows).step_by(OPENED_AT_ONCE) {
+        let some = at..workflows.min(at + OPENED_AT_ONCE);
+        let ids = some.clone().map(|n| format!("open-{n}").parse());
+        let ids: Vec<WorkflowId> = ids.collect::<Result<_, _>>()?;
+        let submitted = futures_util::future::join_all(ids.iter().map(|id| submit(bed, &plan, id)));
+        submitted.await.into_iter().collect::<Result<()>>()?;
+        for _ in some {
+            next(&mut log).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Tasks that need one another, one by one.
-fn chain(bed: &Bed, tasks: usize) -> Result<CheckedPlan> {
+fn chain(bed: &Bed, tasks: usize, approval: &str) -> Result<CheckedPlan> {
     let task = |n: usize| {
         let needs: Vec<String> = n.checked_sub(1).map(|m| format!("task{m}")).into_iter().collect();
         json!({"does": "bench.echo", "title": "Echo", "needs": needs, "inputs": {"say": "hello"}})
@@ -76,7 +108,7 @@ fn chain(bed: &Bed, tasks: usize) -> Result<CheckedPlan> {
     let tasks: BTreeMap<String, Value> =
         (0..tasks).map(|n| (format!("task{n}"), task(n))).collect();
     let plan = json!({
-        "deadelus": 1, "title": "A chain", "target": "nowhere", "approval": "none", "tasks": tasks,
+        "deadelus": 1, "title": "A chain", "target": "nowhere", "approval": approval, "tasks": tasks,
     });
     let plan = serde_json::from_value(plan)?;
     CheckedPlan::check(plan, &bed.cards).map_err(|problems| anyhow!("{problems}"))

@@ -2,9 +2,14 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 
-use crate::bed::{Bed, Memory, Used};
+use crate::{
+    bed::{Bed, Memory, Used},
+    mesh::Crowd,
+};
 
 /// What ran.
 pub(crate) fn title(bed: &Bed) {
@@ -43,6 +48,34 @@ pub(crate) fn throughput((workflows, tasks): (usize, usize), raw: f64, mesh: f64
     println!("  raw JetStream              {raw:>10.0}");
     println!("  Deadelus                   {mesh:>10.0}");
     println!("  ratio                      {:>10.2}", mesh / raw);
+}
+
+/// What a row of [`shape`] says.
+pub(crate) fn shapes_title(name: &str) {
+    println!("\n{name}");
+    println!("  workflows x tasks     raw/s  Deadelus/s   ratio   p50 ms   p99 ms");
+}
+
+/// One shape of work.
+pub(crate) fn shape((workflows, tasks): (usize, usize), raw: f64, crowd: &Crowd) {
+    let (rate, times) = (crowd.tasks_per_s, &crowd.times);
+    let (p50, p99, ratio) = (ms(times, 0.5), ms(times, 0.99), rate / raw);
+    let shape = format!("{workflows} x {tasks}");
+    println!("  {shape:<18} {raw:>8.0}  {rate:>10.0}  {ratio:>6.2}  {p50:>7.2}  {p99:>7.2}");
+}
+
+/// What open workflows cost.
+pub(crate) fn open_memory(workflows: usize, before_kib: u64, after_kib: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "for a reader")]
+    let each = after_kib.saturating_sub(before_kib) as f64 / workflows as f64;
+    println!("\n{workflows} open workflows of 10 tasks: {each:.1} KiB each in the orchestrator");
+}
+
+/// How long nobody drove.
+pub(crate) fn recovery(open: usize, driven: Duration, answered: Duration) {
+    let (driven, answered) = (driven.as_secs_f64(), answered.as_secs_f64());
+    println!("killed with {open} open: partitions driven again after {driven:.1} s, a new");
+    println!("workflow done after {answered:.1} s");
 }
 
 /// Where the processors' time of the crowd went.
