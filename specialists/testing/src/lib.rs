@@ -1,34 +1,34 @@
 //! The testing specialist, in a team's words: Unit Testing, Validation.
 //!
-//! Its field is what proves a change: running a test suite without losing a test, comparing two runs, finding
-//! flaky ones, and holding a live service to its OpenAPI document.
-//!
-//! It is part of the mesh from the start and says what it can do. So far that is nothing: a
-//! capability that is not built is not announced, and a plan that asks for one is refused by name
-//! before anything runs.
+//! Its field is what proves a change. It runs what the target's configuration names and nothing
+//! else; a task only chooses among it. What was not measured is never reported as passed.
+
+mod execute;
+mod junit;
+mod libtest;
+mod process;
+mod results;
+mod run;
+mod target;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 
 use deadelus_runtime::{Specialist, TargetName};
-use serde::{Deserialize, Serialize};
 
-/// A system this specialist could work on: none yet, so that configuring one is an error.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum NoTarget {}
+pub use self::target::{InvalidTarget, Runner, Suite, TestingTarget};
+use self::{run::Run, target::Targets};
 
-/// The specialist, offering nothing.
-pub fn specialist(_: BTreeMap<TargetName, NoTarget>) -> Specialist {
-    Specialist::new("testing", env!("CARGO_PKG_VERSION"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_built_is_not_announced() {
-        let card = specialist(BTreeMap::new()).card();
-        assert_eq!(card.specialist.as_str(), "testing");
-        assert!(card.capabilities.is_empty() && card.targets.is_empty());
-    }
+/// The specialist for these systems.
+///
+/// # Errors
+/// [`InvalidTarget`] names the first setting that cannot work.
+pub fn specialist(
+    targets: BTreeMap<TargetName, TestingTarget>,
+) -> Result<Specialist, InvalidTarget> {
+    let targets = Targets::check(targets)?;
+    let specialist =
+        Specialist::new("testing", env!("CARGO_PKG_VERSION")).read(Run(targets.clone()));
+    Ok(targets.cards().fold(specialist, Specialist::target))
 }

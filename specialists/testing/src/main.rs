@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    deadelus_runtime::main("testing", |targets| Ok(deadelus_testing::specialist(targets)))
+    deadelus_runtime::main("testing", |targets| Ok(deadelus_testing::specialist(targets)?))
 }

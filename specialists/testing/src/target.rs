@@ -1,0 +1,195 @@
+//! What an operator configures about a system under test. Everything that is run, read or asked is
+//! named here; a task can only choose among it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What stands in a suite's arguments where its command is to write its `JUnit` report.
+pub(crate) const REPORT: &str = "{report}";
+
+/// A suite that takes longer is several; the orchestrator gives a task up a little later.
+const TIMEOUT_MAX_S: u64 = 3_500;
+
+/// A system under test. Unknown keys are errors.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TestingTarget {
+    /// Test suites, by the name that tasks use: `unit`.
+    pub suites: BTreeMap<String, Suite>,
+}
+
+/// A test suite and how it is run. It is run as it stands, in its folder, by this process's user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// Where it is run. Absolute.
+    pub folder: PathBuf,
+    /// What runs it.
+    pub runner: Runner,
+    /// The program: a must for `command`; of the other runners it replaces `cargo` or `python3`.
+    #[serde(default)]
+    pub program: Option<PathBuf>,
+    /// Given to the runner. Of `command` one of them must hold `{report}`: where it writes `JUnit`.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// Variables of this process's environment that it may see, besides a few that every program
+    /// needs (`PATH`, `HOME`, the language, where Rust is).
+    #[serde(default)]
+    pub environment: Vec<String>,
+    /// After so many seconds it is killed; 1 to 3,500.
+    #[serde(default = "default_timeout_s")]
+    pub timeout_s: u64,
+}
+
+/// What runs a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Runner {
+    /// `cargo test`, documentation tests too.
+    Cargo,
+    /// `cargo nextest run`; no documentation tests.
+    Nextest,
+    /// `python3 -m pytest`.
+    Pytest,
+    /// Any program that writes a `JUnit` report.
+    Command,
+}
+
+/// A build and its tests.
+fn default_timeout_s() -> u64 {
+    900
+}
+
+impl Suite {
+    /// After how long it is killed.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_s)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        absolute(&self.folder).map_err(|problem| ("folder", problem))?;
+        if !(1..=TIMEOUT_MAX_S).contains(&self.timeout_s) {
+            let problem = format!("{} is not between 1 and {TIMEOUT_MAX_S}", self.timeout_s);
+            return Err(("timeout_s", problem));
+        }
+        if self.runner == Runner::Command {
+            if self.program.is_none() {
+                return Err(("program", "the runner `command` needs one".to_owned()));
+            }
+            if !self.arguments.iter().any(|argument| argument.contains(REPORT)) {
+                let problem = format!("none holds {REPORT}: where its JUnit report is written");
+                return Err(("arguments", problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> Result<(), String> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(format!("{} is not absolute", path.display()))
+}
+
+/// Why a target cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("targets.{target}.{setting}: {problem}")]
+pub struct InvalidTarget {
+    /// Which target.
+    pub target: TargetName,
+    /// Which of its settings.
+    pub setting: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// All systems of a configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Targets(Arc<BTreeMap<TargetName, TestingTarget>>);
+
+impl Targets {
+    /// # Errors
+    /// When a configuration cannot be honoured.
+    pub(crate) fn check(
+        targets: BTreeMap<TargetName, TestingTarget>,
+    ) -> Result<Self, InvalidTarget> {
+        for (target, config) in &targets {
+            for (name, suite) in &config.suites {
+                suite.check().map_err(|(setting, problem)| InvalidTarget {
+                    target: target.clone(),
+                    setting: format!("suites.{name}.{setting}"),
+                    problem,
+                })?;
+            }
+        }
+        Ok(Self(Arc::new(targets)))
+    }
+
+    /// The system that a task is about.
+    pub(crate) fn of(&self, cx: &Context) -> Result<&TestingTarget, Failure> {
+        self.0.get(cx.target()).ok_or_else(|| {
+            let text = format!("target {} is not configured here", cx.target());
+            Failure::new(ErrorClass::InvalidInput, text)
+                .help(format!("add [targets.{}] to this specialist's file", cx.target()))
+        })
+    }
+
+    /// What may be told of each.
+    pub(crate) fn cards(&self) -> impl Iterator<Item = TargetCard> {
+        self.0.iter().map(|(name, target)| {
+            let suites: Vec<&str> = target.suites.keys().map(String::as_str).collect();
+            let facts = [("suites".to_owned(), suites.join(" "))].into();
+            TargetCard { name: name.clone(), facts }
+        })
+    }
+}
+
+impl TestingTarget {
+    /// The suite of a name.
+    pub(crate) fn suite(&self, name: &str) -> Result<&Suite, Failure> {
+        self.suites.get(name).ok_or_else(|| {
+            let known: Vec<&String> = self.suites.keys().collect();
+            let text = format!("suite: {name:?} is not configured; there is {known:?}");
+            Failure::new(ErrorClass::Denied, text)
+                .help("an operator names what may be run, in the testing specialist's file")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn suite(config: Value) -> Result<Targets, InvalidTarget> {
+        let suites = BTreeMap::from([("unit".to_owned(), serde_json::from_value(config).unwrap())]);
+        let target = TestingTarget { suites };
+        Targets::check([("shop".parse().unwrap(), target)].into())
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        assert!(suite(json!({"folder": "/srv", "runner": "cargo"})).is_ok());
+        for (setting, config) in [
+            ("folder", json!({"folder": "srv", "runner": "cargo"})),
+            ("timeout_s", json!({"folder": "/srv", "runner": "nextest", "timeout_s": 0})),
+            ("program", json!({"folder": "/srv", "runner": "command"})),
+            ("arguments", json!({"folder": "/srv", "runner": "command", "program": "node"})),
+        ] {
+            let error = suite(config).unwrap_err();
+            assert_eq!(error.setting, format!("suites.unit.{setting}"));
+        }
+        let misspelt = json!({"suites": {"unit": {"folder": "/", "runner": "cargo", "args": []}}});
+        assert!(serde_json::from_value::<TestingTarget>(misspelt).is_err());
+    }
+}
