@@ -1,5 +1,5 @@
-//! Reading `JUnit` reports. No two runners write them alike, so what is not needed is not asked for:
-//! every `testcase`, wherever it stands, is a test.
+//! Reading `JUnit` reports. No two runners write them alike, so what is not needed is not asked
+//! for: every `testcase`, wherever it stands, is a test.
 
 use crate::results::{Outcome, Tests, add};
 
@@ -48,7 +48,7 @@ mod tests {
             <testsuites tests="5"><testsuite name="outer">
               <testcase classname="a" name="holds"/>
               <testsuite name="inner">
-                <testcase classname="a" name="breaks"><failure message="1 != 2">…</failure></testcase>
+                <testcase classname="a" name="breaks"><failure message="1 != 2"/></testcase>
                 <testcase name="errs"><error/></testcase>
                 <testcase name="waits"><skipped/></testcase>
                 <testcase name="waits"><flakyFailure/></testcase>

@@ -3,7 +3,9 @@
 //! Its field is what proves a change. It runs what the target's configuration names and nothing
 //! else; a task only chooses among it. What was not measured is never reported as passed.
 
+mod compare;
 mod execute;
+mod flaky;
 mod junit;
 mod libtest;
 mod process;
@@ -18,7 +20,7 @@ use std::collections::BTreeMap;
 use deadelus_runtime::{Specialist, TargetName};
 
 pub use self::target::{InvalidTarget, Runner, Suite, TestingTarget};
-use self::{run::Run, target::Targets};
+use self::{compare::Compare, flaky::Flaky, run::Run, target::Targets};
 
 /// The specialist for these systems.
 ///
@@ -28,7 +30,9 @@ pub fn specialist(
     targets: BTreeMap<TargetName, TestingTarget>,
 ) -> Result<Specialist, InvalidTarget> {
     let targets = Targets::check(targets)?;
-    let specialist =
-        Specialist::new("testing", env!("CARGO_PKG_VERSION")).read(Run(targets.clone()));
+    let specialist = Specialist::new("testing", env!("CARGO_PKG_VERSION"))
+        .read(Run(targets.clone()))
+        .read(Compare)
+        .read(Flaky(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))
 }

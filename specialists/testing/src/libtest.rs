@@ -45,7 +45,7 @@ impl Program {
             None => Err(format!("{name} ended without a summary")),
             Some(summed) if summed == told => Ok(()),
             Some(summed) => Err(format!(
-                "{name}: its lines tell {told:?} and its summary {summed:?} (passed, failed, ignored)"
+                "{name}: its lines tell {told:?} passed, failed, ignored; its summary {summed:?}"
             )),
         }
     }

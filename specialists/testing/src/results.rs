@@ -41,7 +41,7 @@ impl Results {
     /// What an earlier task kept.
     ///
     /// # Errors
-    /// `invalid_input` when the artefact holds something else; `unavailable` when it is out of reach.
+    /// `invalid_input` when the artefact holds something else, `unavailable` when the store is.
     pub(crate) async fn fetch(cx: &Context, artefact: &Artefact) -> Result<Self, Failure> {
         let bytes = cx.fetch(artefact).await?;
         serde_json::from_slice(&bytes).map_err(|e| {

@@ -1,6 +1,6 @@
 //! `testing.run`: a configured suite, run once, and believed only when everything agrees.
 
-mod judge;
+pub(crate) mod judge;
 #[cfg(test)]
 mod tests;
 
