@@ -40,6 +40,8 @@ pub(crate) struct Partitions {
     leases: Leases,
     /// What listens for each partition that is ours; it stops when it is dropped.
     listening: BTreeMap<u16, JoinSet<()>>,
+    /// Partitions whose open workflows are still to be taken up.
+    fresh: BTreeSet<u16>,
 }
 
 impl Partitions {
@@ -54,7 +56,8 @@ impl Partitions {
         hub: Arc<Hub>,
     ) -> Result<Self, MeshError> {
         let leases = Leases::open(&mesh, owner).await?;
-        Ok(Self { mesh, inbox, hub, leases, listening: BTreeMap::new() })
+        let (listening, fresh) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Self { mesh, inbox, hub, leases, listening, fresh })
     }
 
     /// Keeps this replica's share, for ever.
@@ -76,12 +79,11 @@ impl Partitions {
             tracing::warn!(partition, "another replica has this partition");
             self.stop(partition).await;
         }
-        let mut taken = BTreeSet::new();
         for change in moves(mine, &live, &holders) {
             match change {
                 Move::Take(partition) => {
                     if self.leases.take(partition).await && self.begin(partition).await {
-                        taken.insert(partition);
+                        self.fresh.insert(partition);
                     }
                 }
                 Move::Release(partition) => {
@@ -91,8 +93,8 @@ impl Partitions {
                 }
             }
         }
-        if !taken.is_empty() {
-            self.take_up(&taken).await;
+        if !self.fresh.is_empty() {
+            self.take_up().await;
         }
     }
 
@@ -127,18 +129,20 @@ impl Partitions {
 
     async fn stop(&mut self, partition: u16) {
         self.listening.remove(&partition);
+        self.fresh.remove(&partition);
         self.hub.close(partition).await;
     }
 
-    /// Everything there that has not ended goes on, whoever drove it before.
-    async fn take_up(&self, partitions: &BTreeSet<u16>) {
+    /// Everything in the fresh partitions that has not ended goes on, whoever drove it before.
+    async fn take_up(&mut self) {
         let open = match projection::open_workflows(&self.mesh).await {
             Ok(open) => open,
             Err(error) => {
-                tracing::error!(%error, "cannot read the list: workflows wait for their next report");
+                tracing::warn!(%error, "cannot read the list; trying again");
                 return;
             }
         };
+        let partitions = std::mem::take(&mut self.fresh);
         let ours: Vec<_> =
             open.into_iter().filter(|id| partitions.contains(&id.partition())).collect();
         tracing::info!(?partitions, workflows = ours.len(), "taken over");
