@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    sarif::MEDIA_TYPE,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,7 +119,7 @@ impl ReadCapability for Lint {
             });
         }
         let report = sarif::report(&findings).to_string().into_bytes();
-        let artefact = cx.keep("lint.sarif", "application/sarif+json", report.into()).await?;
+        let artefact = cx.keep("lint.sarif", MEDIA_TYPE, report.into()).await?;
         let bad = findings.iter().filter(|finding| finding.level >= inputs.fail_on).count();
         let check = Check::equal("no_finding", bad, 0).evidence(artefact.clone());
         Ok(Measured::new(Outputs { findings }, vec![check]).artefacts(vec![artefact]))

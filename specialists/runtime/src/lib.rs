@@ -15,6 +15,7 @@ mod hand;
 mod ledger;
 mod process;
 mod report;
+pub mod sarif;
 mod schema;
 pub mod specialist;
 mod work;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use deadelus_runtime::{Artefact, Check, Context, ErrorClass, Failure};
+use deadelus_runtime::{Artefact, Check, Context, ErrorClass, Failure, sarif::MEDIA_TYPE};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ pub(crate) async fn conclude(
     let judged = finding::judge(scan.findings, &baseline, &waivers, Day::today());
     let report = sarif::report(scan.verb, &judged).to_string().into_bytes();
     let name = format!("{}.sarif", scan.verb);
-    let report = cx.keep(&name, "application/sarif+json", report.into()).await?;
+    let report = cx.keep(&name, MEDIA_TYPE, report.into()).await?;
     let counting: Vec<&Finding> = judged.new.iter().filter(|f| f.level >= scan.fail_on).collect();
     let check = Check::equal(scan.check, counting.len(), 0)
         .note(places(&counting))

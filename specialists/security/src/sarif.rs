@@ -1,7 +1,8 @@
-//! Findings in the form that code hosts and editors read, SARIF 2.1.0, and back.
+//! What was judged, as a SARIF report, and the fingerprints back out of one.
 
 use std::collections::BTreeSet;
 
+use deadelus_runtime::sarif::{self, Place};
 use serde_json::{Value, json};
 
 use crate::finding::{Finding, Judged, Level};
@@ -11,8 +12,6 @@ const FINGERPRINT: &str = "deadelus/v1";
 
 /// The report of one scan by `security.<verb>`.
 pub(crate) fn report(verb: &str, judged: &Judged) -> Value {
-    let all = judged.new.iter().chain(&judged.known).chain(judged.waived.iter().map(|(f, _)| f));
-    let rules: BTreeSet<&str> = all.map(|finding| finding.rule.as_str()).collect();
     let new = judged.new.iter().map(|finding| result(finding, "new"));
     let known = judged.known.iter().map(|finding| result(finding, "unchanged"));
     let waived = judged.waived.iter().map(|(finding, waiver)| {
@@ -21,18 +20,8 @@ pub(crate) fn report(verb: &str, judged: &Judged) -> Value {
         result["suppressions"] = json!([{ "kind": "external", "justification": text }]);
         result
     });
-    json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": format!("deadelus security.{verb}"),
-                "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules.iter().map(|rule| json!({ "id": rule })).collect::<Vec<_>>(),
-            } },
-            "results": new.chain(known).chain(waived).collect::<Vec<_>>(),
-        }],
-    })
+    let results: Vec<Value> = new.chain(known).chain(waived).collect();
+    sarif::report(&format!("security.{verb}"), &results)
 }
 
 /// The fingerprints of an earlier report; none when it is no such report.
@@ -49,23 +38,17 @@ pub(crate) fn fingerprints(report: &[u8]) -> Option<BTreeSet<String>> {
 }
 
 fn result(finding: &Finding, state: &str) -> Value {
-    let level = match finding.level {
-        Level::Note => "note",
-        Level::Warning => "warning",
-        Level::Error => "error",
+    let Finding { rule, level, place, line, column, message, fingerprint } = finding;
+    let level = match level {
+        Level::Note => sarif::Level::Note,
+        Level::Warning => sarif::Level::Warning,
+        Level::Error => sarif::Level::Error,
     };
-    let mut place = json!({ "artifactLocation": { "uri": finding.place } });
-    if finding.line > 0 {
-        place["region"] = json!({ "startLine": finding.line, "startColumn": finding.column });
-    }
-    json!({
-        "ruleId": finding.rule,
-        "level": level,
-        "message": { "text": finding.message },
-        "baselineState": state,
-        "locations": [{ "physicalLocation": place }],
-        "partialFingerprints": { FINGERPRINT: finding.fingerprint },
-    })
+    let place = Place::Physical { uri: place, line: *line, column: *column };
+    let mut result = sarif::result(rule, level, message, place);
+    result["baselineState"] = json!(state);
+    result["partialFingerprints"] = json!({ FINGERPRINT: fingerprint });
+    result
 }
 
 #[cfg(test)]

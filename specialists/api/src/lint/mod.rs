@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    sarif::MEDIA_TYPE,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ impl ReadCapability for Lint {
             .await
             .map_err(|panic| Failure::new(ErrorClass::InvalidInput, panic.to_string()))?;
         let report = sarif::report(&findings).to_string();
-        let kept = cx.keep("lint.sarif", "application/sarif+json", report.into()).await?;
+        let kept = cx.keep("lint.sarif", MEDIA_TYPE, report.into()).await?;
         let bad: Vec<_> = findings.iter().filter(|f| f.severity >= inputs.fail_on).collect();
         let worst = bad.first().map(|f| format!("{} {}: {}", f.rule, f.pointer, f.text));
         let check = Check::equal("no_finding", bad.len(), 0)

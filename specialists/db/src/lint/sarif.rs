@@ -1,39 +1,21 @@
-//! Findings in the form that code hosts and editors read: SARIF 2.1.0.
+//! What was found, as a SARIF report.
 
-use serde_json::{Value, json};
+use deadelus_runtime::sarif::{self, Place};
+use serde_json::Value;
 
 use super::{Finding, Level};
 
 pub(super) fn report(findings: &[Finding]) -> Value {
-    let mut rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
-    rules.sort_unstable();
-    rules.dedup();
-    json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "deadelus db.lint",
-                "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules.iter().map(|rule| json!({ "id": rule })).collect::<Vec<_>>(),
-            } },
-            "results": findings.iter().map(result).collect::<Vec<_>>(),
-        }],
-    })
+    let results: Vec<Value> = findings.iter().map(result).collect();
+    sarif::report("db.lint", &results)
 }
 
 fn result(finding: &Finding) -> Value {
     let level = match finding.level {
-        Level::Warning => "warning",
-        Level::Error => "error",
+        Level::Warning => sarif::Level::Warning,
+        Level::Error => sarif::Level::Error,
     };
-    json!({
-        "ruleId": finding.rule,
-        "level": level,
-        "message": { "text": format!("{} {}", finding.message, finding.help).trim() },
-        "locations": [{ "physicalLocation": {
-            "artifactLocation": { "uri": finding.file },
-            "region": { "startLine": finding.line },
-        } }],
-    })
+    let message = format!("{} {}", finding.message, finding.help);
+    let place = Place::Physical { uri: &finding.file, line: finding.line, column: 0 };
+    sarif::result(&finding.rule, level, message.trim(), place)
 }
