@@ -20,7 +20,7 @@ pub enum Source {
     /// A file of the target's folder.
     File(InFolder),
     /// What an earlier task kept.
-    Stored(#[schemars(with = "Value")] Artefact),
+    Stored(Artefact),
     /// What the plan itself says.
     Inline(Inline),
 }

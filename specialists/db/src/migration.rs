@@ -35,7 +35,7 @@ pub enum Script {
     /// The text.
     Inline(String),
     /// Where the text is.
-    Stored(#[schemars(with = "serde_json::Value")] Artefact),
+    Stored(Artefact),
 }
 
 /// A migration that was read and may be run.

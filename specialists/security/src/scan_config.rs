@@ -41,7 +41,6 @@ pub struct Inputs {
     /// Findings from this level on count; `error` when it is not given.
     pub fail_on: Level,
     /// `scan_config.sarif` of an earlier scan: what it has is known and does not count.
-    #[schemars(with = "Option<serde_json::Value>")]
     pub baseline: Option<Artefact>,
 }
 

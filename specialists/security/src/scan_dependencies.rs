@@ -35,7 +35,6 @@ pub struct Inputs {
     /// given; `warning` with what is unsound, `note` with what nobody maintains.
     pub fail_on: Level,
     /// `scan_dependencies.sarif` of an earlier scan: what it has is known and does not count.
-    #[schemars(with = "Option<serde_json::Value>")]
     pub baseline: Option<Artefact>,
 }
 

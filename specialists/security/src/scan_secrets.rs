@@ -48,10 +48,8 @@ pub struct Inputs {
     /// Also what git ignores.
     pub ignored: bool,
     /// Texts of the plan to look at: alone, unless a root or paths are given too.
-    #[schemars(with = "Vec<serde_json::Value>")]
     pub artefacts: Vec<Artefact>,
     /// `scan_secrets.sarif` of an earlier scan: what it has is known and does not count.
-    #[schemars(with = "Option<serde_json::Value>")]
     pub baseline: Option<Artefact>,
 }
 

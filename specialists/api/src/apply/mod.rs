@@ -41,7 +41,6 @@ pub(crate) struct Inputs {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Outputs {
     /// As JSON, its keys in order.
-    #[schemars(with = "Value")]
     document: Artefact,
     /// SHA-256 of the old document as JSON.
     fingerprint_before: String,

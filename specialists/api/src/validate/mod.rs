@@ -42,7 +42,6 @@ pub(crate) struct Outputs {
     /// How many operations there are.
     operations: usize,
     /// The document as JSON, its keys in order: what later tasks work with.
-    #[schemars(with = "serde_json::Value")]
     document: Artefact,
     /// How many problems there are, at most 1,000.
     problems: usize,
