@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use deadelus_runtime::{Artefact, Context, ErrorClass, Failure};
+use deadelus_runtime::{Artefact, Context, ErrorClass, Failure, blocking};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,9 +49,7 @@ impl Source {
     /// `invalid_input` for a file that is not there, `unavailable` when it cannot be read.
     pub(crate) async fn document(&self, cx: &Context, folder: &Path) -> Result<Document, Failure> {
         let (name, bytes) = self.read(cx, folder).await?;
-        tokio::task::spawn_blocking(move || Document::parse(&name, &bytes))
-            .await
-            .unwrap_or_else(|panic| Err(Failure::new(ErrorClass::InvalidInput, panic.to_string())))
+        blocking(move || Document::parse(&name, &bytes)).await
     }
 
     /// A tree that need not be a document: a patch, an overlay.
@@ -67,9 +65,7 @@ impl Source {
         match self {
             Self::File(InFolder { file }) => {
                 let (folder, name) = (folder.to_owned(), file.clone());
-                let bytes = tokio::task::spawn_blocking(move || read_inside(&folder, &name))
-                    .await
-                    .unwrap_or_else(|panic| Err(unavailable(file, &io::Error::other(panic))))?;
+                let bytes = blocking(move || read_inside(&folder, &name)).await?;
                 Ok((file.display().to_string(), bytes))
             }
             Self::Stored(artefact) => {

@@ -7,10 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use deadelus_runtime::{ErrorClass, Failure, file};
+use deadelus_runtime::{ErrorClass, Failure, blocking, file};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use tokio::task::spawn_blocking;
 
 /// The file holds one short JSON object; what is longer is another file.
 pub(crate) const REVISION_FILE_MAX_BYTES: u64 = 4_096;
@@ -32,7 +31,7 @@ impl RevisionFile {
     /// `unavailable` when it cannot be read, `precondition_failed` when it is no such file.
     pub(crate) async fn read(&self) -> Result<Option<String>, Failure> {
         let path = self.path.clone();
-        match run(move || read(&path)).await {
+        match blocking(move || read(&path)).await {
             Ok(text) => Ok(Some(text)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::InvalidData => {
@@ -50,7 +49,7 @@ impl RevisionFile {
     /// `unavailable`; the old text is then still there.
     pub(crate) async fn replace(&self, text: &str) -> Result<(), Failure> {
         let (path, text) = (self.path.clone(), text.to_owned());
-        run(move || file::replace(&path, text.as_bytes()))
+        blocking(move || file::replace(&path, text.as_bytes()))
             .await
             .map_err(|e| self.unavailable("cannot replace", &e))
     }
@@ -97,12 +96,6 @@ fn read(path: &Path) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
     Ok(text)
-}
-
-async fn run<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    spawn_blocking(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod announce;
 mod assignment;
+mod blocking;
 pub mod capability;
 pub mod config;
 pub mod context;
@@ -21,6 +22,7 @@ pub mod specialist;
 mod work;
 mod worker;
 
+pub use blocking::blocking;
 pub use capability::{
     About, ChangeCapability, Found, Measured, Prepared, ReadCapability, UndoPromise,
 };

@@ -8,13 +8,12 @@ mod kubernetes;
 use std::{path::Path, time::Duration};
 
 use deadelus_runtime::{
-    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability,
+    About, Artefact, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability,
+    blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::task::spawn_blocking;
 
 use crate::{
     files::{self, Skipped},
@@ -95,9 +94,7 @@ impl ReadCapability for ScanConfig {
         let target = self.targets.of(cx)?;
         let root = target.root(inputs.root.as_deref())?.to_owned();
         let paths = inputs.paths.clone();
-        let Look { findings, files, mut unread } = spawn_blocking(move || look(&root, &paths))
-            .await
-            .map_err(|e| Failure::new(ErrorClass::Unavailable, format!("the scan: {e}")))??;
+        let Look { findings, files, mut unread } = blocking(move || look(&root, &paths)).await?;
         let scan = Scan {
             verb: "scan_config",
             check: "no_new_weakness",

@@ -5,11 +5,10 @@ use std::{path::Path, time::Duration};
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability,
+    ReadCapability, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 
 use crate::{
     advisories::{self, Advisory},
@@ -94,9 +93,7 @@ impl ReadCapability for ScanDependencies {
         let root = target.root(inputs.root.as_deref())?.to_owned();
         let lockfile = inputs.lockfile.clone().unwrap_or_else(|| LOCKFILE.to_owned());
         let Compared { findings, packages, not_covered, advisories, newest } =
-            spawn_blocking(move || compare(&root, &lockfile, &folder))
-                .await
-                .map_err(|e| Failure::new(ErrorClass::Unavailable, format!("the scan: {e}")))??;
+            blocking(move || compare(&root, &lockfile, &folder)).await?;
         let oldest = Day::today().after(-i64::from(max_age_days));
         if newest < oldest {
             let text = format!("the newest advisory is of {newest}, before {oldest}");

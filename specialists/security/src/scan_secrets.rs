@@ -9,12 +9,11 @@ use std::{
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability,
+    ReadCapability, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::task::spawn_blocking;
 
 use crate::{
     files::{self, Skipped},
@@ -116,11 +115,7 @@ impl ReadCapability for ScanSecrets {
         if inputs.artefacts.is_empty() || inputs.root.is_some() || !inputs.paths.is_empty() {
             let root = target.root(inputs.root.as_deref())?.to_owned();
             let (this, cx, inputs) = (self.clone(), cx.clone(), inputs.clone());
-            look = spawn_blocking(move || this.look_at_files(&cx, &root, &inputs, look))
-                .await
-                .map_err(|e| {
-                Failure::new(ErrorClass::Unavailable, format!("the scan: {e}"))
-            })??;
+            look = blocking(move || this.look_at_files(&cx, &root, &inputs, look)).await?;
         }
         let Look { findings, files, bytes, mut skipped } = look;
         let scan = Scan {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability,
+    ReadCapability, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,9 +90,7 @@ impl ReadCapability for Apply {
             };
             judge(&old, applied)
         };
-        let judged = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|panic| Failure::new(ErrorClass::InvalidInput, panic.to_string()))??;
+        let judged = blocking(work).await?;
         let (before, text) = (judged.before.into_bytes(), judged.text);
         let before = cx.keep("before.json", "application/openapi+json", before.into()).await?;
         let kept = cx.keep("openapi.json", "application/openapi+json", text.into()).await?;

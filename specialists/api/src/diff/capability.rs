@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadelus_runtime::{
-    About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,9 +94,7 @@ impl ReadCapability for Diff {
             stable_days: inputs.stable_days.into(),
             beta_days: inputs.beta_days.into(),
         };
-        let changes = tokio::task::spawn_blocking(move || diff(&base, &revision, policy))
-            .await
-            .map_err(|panic| Failure::new(ErrorClass::InvalidInput, panic.to_string()))?;
+        let changes = blocking(move || diff(&base, &revision, policy)).await;
         let verdict = gate::judge(&changes, &inputs.waivers, policy.today);
         let json = serde_json::json!({ "changes": changes }).to_string();
         let json = cx.keep("diff.json", "application/json", json.into()).await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
-    sarif::MEDIA_TYPE,
+    blocking, sarif::MEDIA_TYPE,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,9 +103,7 @@ impl ReadCapability for Lint {
         let target = self.0.of(cx)?;
         let rules = chosen(&inputs.enable, &inputs.disable)?;
         let document = inputs.document.document(cx, &target.folder).await?;
-        let findings = tokio::task::spawn_blocking(move || lint(&document, &rules))
-            .await
-            .map_err(|panic| Failure::new(ErrorClass::InvalidInput, panic.to_string()))?;
+        let findings = blocking(move || lint(&document, &rules)).await;
         let report = sarif::report(&findings).to_string();
         let kept = cx.keep("lint.sarif", MEDIA_TYPE, report.into()).await?;
         let bad: Vec<_> = findings.iter().filter(|f| f.severity >= inputs.fail_on).collect();

@@ -6,8 +6,8 @@ pub(crate) mod repoint;
 use std::time::Duration;
 
 use deadelus_runtime::{
-    About, Aftermath, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found,
-    Idempotency, Measured, Prepared, UndoClass, UndoPromise,
+    About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
+    Measured, Prepared, UndoClass, UndoPromise, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -178,17 +178,6 @@ impl Publication {
         };
         Ok(Measured::new(outputs, checks))
     }
-}
-
-/// Files are read and written beside the threads that keep the mesh informed.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| {
-        let mut failure = Failure::new(ErrorClass::UnknownOutcome, panic.to_string());
-        failure.aftermath = Aftermath::Unknown;
-        Err(failure)
-    })
 }
 
 /// The document as it will stand in its file.

@@ -5,13 +5,13 @@
 
 use deadelus_runtime::{
     About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
-    Measured, Prepared, Undo, UndoClass, UndoPromise,
+    Measured, Prepared, Undo, UndoClass, UndoPromise, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PUBLISH_TIMEOUT, blocking, default_channel,
+    PUBLISH_TIMEOUT, default_channel,
     registry::{NOTHING, Registry, check_channel, check_sha256, fingerprint},
 };
 use crate::target::Targets;

@@ -6,8 +6,8 @@ mod standard;
 use std::time::Duration;
 
 use deadelus_runtime::{
-    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability,
+    About, Artefact, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability,
+    blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -115,12 +115,11 @@ impl ReadCapability for Validate {
     async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
         let target = self.0.of(cx)?;
         let document = inputs.document.document(cx, &target.folder).await?;
-        let (document, problems) = tokio::task::spawn_blocking(move || {
+        let (document, problems) = blocking(move || {
             let problems = problems(&document);
             (document, problems)
         })
-        .await
-        .map_err(|panic| Failure::new(ErrorClass::InvalidInput, panic.to_string()))?;
+        .await;
         let json = serde_json::json!({ "problems": problems }).to_string();
         let evidence = cx.keep("problems.json", "application/json", json.into()).await?;
         let json = document.root().to_string();
