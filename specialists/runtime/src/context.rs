@@ -26,6 +26,17 @@ pub struct Context {
     pub(crate) cancel: watch::Receiver<bool>,
 }
 
+/// Stops the task of a context that is outside any mesh.
+#[derive(Debug)]
+pub struct Cancel(watch::Sender<bool>);
+
+impl Cancel {
+    /// As the orchestrator asks to stop; what is done after the first time changes nothing.
+    pub fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+}
+
 /// Where artefacts and progress go.
 #[derive(Debug, Clone)]
 pub(crate) enum Store {
@@ -41,9 +52,18 @@ impl Context {
     ///
     /// # Panics
     /// When `target` is no target name.
-    #[expect(clippy::expect_used, reason = "constants, and a name the caller wrote as a literal")]
     pub fn detached(target: &str) -> Self {
-        Self {
+        Self::detached_with_cancel(target).0
+    }
+
+    /// The same, with what makes it stop.
+    ///
+    /// # Panics
+    /// When `target` is no target name.
+    #[expect(clippy::expect_used, reason = "constants, and a name the caller wrote as a literal")]
+    pub fn detached_with_cancel(target: &str) -> (Self, Cancel) {
+        let (stop, cancel) = watch::channel(false);
+        let cx = Self {
             key: TaskKey {
                 workflow: "detached".parse().expect("a workflow id"),
                 task: "task".parse().expect("a task id"),
@@ -53,8 +73,9 @@ impl Context {
             target: target.parse().expect("a target name"),
             deadline: Instant::now() + Duration::from_secs(600),
             store: Store::Memory(Arc::default()),
-            cancel: watch::channel(false).1,
-        }
+            cancel,
+        };
+        (cx, Cancel(stop))
     }
 
     /// Which attempt of what this is.

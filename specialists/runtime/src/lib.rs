@@ -26,7 +26,7 @@ pub use blocking::blocking;
 pub use capability::{
     About, ChangeCapability, Found, Measured, Prepared, ReadCapability, UndoPromise,
 };
-pub use context::Context;
+pub use context::{Cancel, Context};
 pub use deadelus_proto::{
     Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Idempotency,
     TargetCard, TargetName, Undo, UndoClass,

@@ -91,6 +91,25 @@ async fn what_is_served_already_is_released_without_a_touch() {
 }
 
 #[tokio::test]
+async fn a_release_that_is_cancelled_half_way_takes_itself_back() {
+    let (service, (cx, cancel)) = (Service::start().await, Context::detached_with_cancel("shop"));
+    let capability = Release(service.targets());
+    // The service never follows it: without the cancel the release would go on.
+    let inputs = to("lazy");
+    let prepared = capability.prepare(&cx, &inputs).await.unwrap();
+    let cancelled = async {
+        until(|| service.text() != TEXT_BEFORE).await;
+        cancel.cancel();
+    };
+    let (done, ()) = tokio::join!(capability.perform(&cx, &inputs, &prepared.before), cancelled);
+    let failure = done.unwrap_err();
+    assert_eq!((failure.class, failure.aftermath), (ErrorClass::Denied, Aftermath::TakenBack));
+    assert_eq!((service.text().as_str(), service.serving().as_str()), (TEXT_BEFORE, "v1"));
+    let timeline = timeline(&cx, &failure.artefacts).await;
+    assert_eq!(timeline["switches"].as_array().unwrap().len(), 2, "there and back: {timeline}");
+}
+
+#[tokio::test]
 async fn a_revision_that_the_service_cannot_carry_is_taken_back_at_once() {
     for (revision, reason) in [
         ("sick", "status 503 Service Unavailable"),
