@@ -5,6 +5,7 @@
 
 pub mod fleet;
 pub mod nats;
+pub mod oracles;
 pub mod otlp;
 pub mod postgres;
 pub mod process;

@@ -83,23 +83,20 @@ async fn an_index_can_be_rehearsed_as_it_will_be_built() {
 #[tokio::test]
 async fn sees_what_eugene_sees() {
     const REWRITES: &str = "E5";
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/oracles/migrations/eugene");
-    let Ok(bad) = std::fs::read_to_string(format!("{folder}/{REWRITES}/bad.sql")) else {
-        eprintln!("SKIPPED: {folder} is not here");
-        return;
-    };
+    let Some(folder) = deadelus_tests::oracles::oracle("migrations/eugene") else { return };
+    let read = |name: String| std::fs::read_to_string(folder.join(name)).unwrap();
     let Some(lab) = Lab::postgres().await else { return };
-    let (found, _) = rehearse(&lab, scripts(&bad)).await.unwrap();
+    let (found, _) = rehearse(&lab, scripts(&read(format!("{REWRITES}/bad.sql")))).await.unwrap();
     let last = found.trace.last().unwrap();
     assert_eq!(last.rewritten, ["prices"], "{found:?}");
-    let good = std::fs::read_to_string(format!("{folder}/{REWRITES}/good.sql")).unwrap();
+    let good = read(format!("{REWRITES}/good.sql"));
     let (found, _) = rehearse(&lab, scripts(&good)).await.unwrap();
     assert!(found.trace.iter().all(|trace| trace.rewritten.is_empty()), "{found:?}");
     for (case, statement, mode) in [
         ("E2", "alter table authors alter column", "AccessExclusiveLock"),
         ("E6", "create index", "ShareLock"),
     ] {
-        let bad = std::fs::read_to_string(format!("{folder}/{case}/bad.sql")).unwrap();
+        let bad = read(format!("{case}/bad.sql"));
         let (found, _) = rehearse(&lab, scripts(&bad)).await.unwrap();
         let trace =
             found.trace.iter().find(|trace| trace.statement.starts_with(statement)).unwrap();

@@ -1,6 +1,6 @@
 //! The scanner against material that others wrote, and against cases of our own.
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ fn rules_in(text: &[u8]) -> Vec<&'static str> {
     SCANNER.scan(text).iter().map(|spotted| spotted.rule).collect()
 }
 
-/// Of `../shared/oracles/secrets/cases.json`, beside the checkout or where `DEADELUS_ORACLES` says.
+/// Of `secrets/cases.json` among the oracles.
 #[derive(Deserialize)]
 struct Case {
     rule: String,
@@ -21,14 +21,8 @@ struct Case {
 }
 
 fn oracle() -> Option<Vec<Case>> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/oracles");
-    let folder = std::env::var("DEADELUS_ORACLES").unwrap_or_else(|_| beside.to_owned());
-    let path = PathBuf::from(folder).join("secrets/cases.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED: {} is not here", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
+    let path = deadelus_tests::oracles::oracle("secrets/cases.json")?;
+    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
 }
 
 /// The aims of the project for this material, of which another half is elsewhere.

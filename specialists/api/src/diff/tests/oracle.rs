@@ -1,7 +1,8 @@
 //! Judged by `oasdiff`'s own test pairs, which nobody here wrote.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs};
 
+use deadelus_tests::oracles::oracle;
 use serde::Deserialize;
 
 use super::super::{Level, Policy, diff, rules};
@@ -21,18 +22,6 @@ struct Expected {
     level: String,
 }
 
-/// The folder of the pairs; none, and a word about it, where it is not.
-fn folder() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/oracles");
-    let oracles = std::env::var_os("DEADELUS_ORACLES").map_or(beside.into(), PathBuf::from);
-    let folder = oracles.join("openapi-diff");
-    if !folder.exists() {
-        eprintln!("SKIPPED: {} is not here", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
 /// Ids named, ids found, cases with a breaking change, of those the ones where nothing was seen.
 #[derive(Debug, Default)]
 struct Score {
@@ -45,7 +34,7 @@ struct Score {
 
 #[test]
 fn no_breaking_change_is_missed_and_the_ids_are_theirs() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = oracle("openapi-diff") else { return };
     let cases: Vec<Case> =
         serde_json::from_str(&fs::read_to_string(folder.join("cases.json")).unwrap()).unwrap();
     let mut score = Score::default();
@@ -102,7 +91,7 @@ fn judge(folder: &std::path::Path, case: &Case, score: &mut Score) {
 
 #[test]
 fn levels_are_theirs() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = oracle("openapi-diff") else { return };
     let text = fs::read_to_string(folder.join("levels.json")).unwrap();
     let levels: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
     let mut wrong = vec![];

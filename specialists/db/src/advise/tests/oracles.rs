@@ -1,20 +1,13 @@
 //! Chinook has an index for every foreign key: drop one, and it must be named. Northwind has ten
 //! foreign keys without.
 
-use std::path::PathBuf;
-
 use super::*;
 use crate::schema::{Schema, Table};
 
 fn oracle(name: &str) -> Option<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/oracles/schemas");
-    let path = PathBuf::from(folder).join(name);
-    let text = std::fs::read_to_string(&path);
-    if text.is_err() {
-        eprintln!("SKIPPED: {} is not here", path.display());
-    }
+    let path = deadelus_tests::oracles::oracle(&format!("schemas/{name}"))?;
+    let text = std::fs::read_to_string(path).unwrap();
     // Written for psql: it makes its own database and changes to it.
-    let text = text.ok()?;
     Some(text.split_once("\\c chinook;").map_or(text.clone(), |(_, rest)| rest.to_owned()))
 }
 
