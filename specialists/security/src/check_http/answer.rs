@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use deadelus_runtime::{ErrorClass, Failure};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{HeaderMap, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{HeaderMap, Request, StatusCode, Uri, body::Incoming, header};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 
-/// Of a body: a stack trace stands in its first pages.
+/// Of a body: a stack trace stands in its first pages. What follows is not read.
 const BODY_MAX_BYTES: usize = 1 << 20;
 
 /// What a service said.
@@ -49,9 +49,7 @@ impl Asker {
         let asked = async {
             let response = self.client.request(request).await.map_err(|e| with_causes(&e))?;
             let (parts, body) = response.into_parts();
-            // A longer body is judged by its begin: the rest was read by nobody.
-            let body = Limited::new(body, BODY_MAX_BYTES).collect().await;
-            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = beginning(body).await.map_err(|e| with_causes(&e))?;
             Ok::<_, String>(Answer { status: parts.status, headers: parts.headers, body })
         };
         match tokio::time::timeout(self.timeout, asked).await {
@@ -59,6 +57,20 @@ impl Asker {
             Err(_) => Err(unavailable(format!("no answer in {} ms", self.timeout.as_millis()))),
         }
     }
+}
+
+/// What comes first of a body. One that breaks off before is no answer: what it hides is not known.
+async fn beginning(mut body: Incoming) -> Result<Bytes, hyper::Error> {
+    let mut begin = BytesMut::new();
+    while begin.len() < BODY_MAX_BYTES
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame?.into_data() {
+            let room = BODY_MAX_BYTES - begin.len();
+            begin.extend_from_slice(&data[..data.len().min(room)]);
+        }
+    }
+    Ok(begin.freeze())
 }
 
 /// `client error (Connect): tcp connect error: Connection refused`

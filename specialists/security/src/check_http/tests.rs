@@ -2,22 +2,25 @@ use std::net::SocketAddr;
 
 use axum::{
     Router,
+    body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     routing::get,
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{SecurityTarget, testing::targets};
 
 /// A service that answers everything with these headers.
-async fn service(status: u16, headers: &[(&str, &str)], body: &'static str) -> SocketAddr {
+async fn service(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> SocketAddr {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let name: HeaderName = name.parse().unwrap();
         map.append(name, HeaderValue::from_str(value).unwrap());
     }
     let status = StatusCode::from_u16(status).unwrap();
+    let body = body.into();
     let answer = move || async move { (status, map, body) };
     let app = Router::new().route("/", get(answer.clone())).fallback(answer);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -41,7 +44,7 @@ async fn check(target: SecurityTarget, inputs: Value) -> Result<Measured<Outputs
 async fn rules(
     status: u16,
     headers: &[(&str, &str)],
-    body: &'static str,
+    body: impl Into<Bytes>,
     tls: Value,
 ) -> Vec<String> {
     let good = [("x-content-type-options", "nosniff")];
@@ -102,6 +105,22 @@ async fn an_error_that_shows_the_inside_is_found() {
     let trace = "Traceback (most recent call last):\n  File \"shop.py\", line 1";
     let found = rules(500, &[], trace, json!({})).await;
     assert_eq!(found, ["error-tells-internals", "malformed-request-fails"]);
+    let long = format!("{trace}{}", "\n  ...".repeat(1 << 19));
+    assert_eq!(rules(500, &[], long, json!({})).await, found);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_none() {
+    let broken = || async {
+        let end = Err::<Bytes, _>(std::io::Error::other("the service died"));
+        Body::from_stream(futures_util::stream::iter([Ok(Bytes::from("{")), end]))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().fallback(broken);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let failure = check(target(address, json!({})), json!({})).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Unavailable, "{failure}");
 }
 
 #[tokio::test]
