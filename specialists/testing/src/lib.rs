@@ -3,7 +3,9 @@
 //! Its field is what proves a change. It runs what the target's configuration names and nothing
 //! else; a task only chooses among it. What was not measured is never reported as passed.
 
+mod client;
 mod compare;
+mod contract;
 mod execute;
 mod flaky;
 mod junit;
@@ -11,6 +13,7 @@ mod libtest;
 mod process;
 mod results;
 mod run;
+mod source;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -19,8 +22,8 @@ use std::collections::BTreeMap;
 
 use deadelus_runtime::{Specialist, TargetName};
 
-pub use self::target::{InvalidTarget, Runner, Suite, TestingTarget};
-use self::{compare::Compare, flaky::Flaky, run::Run, target::Targets};
+pub use self::target::{InvalidTarget, Runner, Service, Suite, TestingTarget};
+use self::{compare::Compare, contract::Contract, flaky::Flaky, run::Run, target::Targets};
 
 /// The specialist for these systems.
 ///
@@ -33,6 +36,7 @@ pub fn specialist(
     let specialist = Specialist::new("testing", env!("CARGO_PKG_VERSION"))
         .read(Run(targets.clone()))
         .read(Compare)
+        .read(Contract(targets.clone()))
         .read(Flaky(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))
 }

@@ -12,6 +12,8 @@ use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::client::Address;
+
 /// What stands in a suite's arguments where its command is to write its `JUnit` report.
 pub(crate) const REPORT: &str = "{report}";
 
@@ -24,6 +26,22 @@ const TIMEOUT_MAX_S: u64 = 3_500;
 pub struct TestingTarget {
     /// Test suites, by the name that tasks use: `unit`.
     pub suites: BTreeMap<String, Suite>,
+    /// The folder of documents and collections that tasks may name. Absolute.
+    pub documents: Option<PathBuf>,
+    /// The live service, for `testing.contract`: the one address that is ever asked.
+    pub service: Option<Service>,
+}
+
+/// A live service under test.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// `http://host:port`, perhaps with a path.
+    pub base_url: String,
+    /// Whether requests that may change something are sent. What they make stays there: only for a
+    /// service, and its data, that exist for tests.
+    #[serde(default)]
+    pub may_write: bool,
 }
 
 /// A test suite and how it is run. It is run as it stands, in its folder, by this process's user.
@@ -123,11 +141,21 @@ impl Targets {
         targets: BTreeMap<TargetName, TestingTarget>,
     ) -> Result<Self, InvalidTarget> {
         for (target, config) in &targets {
+            let invalid = |setting: &str, problem| InvalidTarget {
+                target: target.clone(),
+                setting: setting.to_owned(),
+                problem,
+            };
+            if let Some(folder) = &config.documents {
+                absolute(folder).map_err(|problem| invalid("documents", problem))?;
+            }
+            if let Some(service) = &config.service {
+                Address::parse(&service.base_url)
+                    .map_err(|problem| invalid("service.base_url", problem))?;
+            }
             for (name, suite) in &config.suites {
-                suite.check().map_err(|(setting, problem)| InvalidTarget {
-                    target: target.clone(),
-                    setting: format!("suites.{name}.{setting}"),
-                    problem,
+                suite.check().map_err(|(setting, problem)| {
+                    invalid(&format!("suites.{name}.{setting}"), problem)
                 })?;
             }
         }
@@ -154,6 +182,18 @@ impl Targets {
 }
 
 impl TestingTarget {
+    /// The live service, and whether it may be written to.
+    pub(crate) fn service(&self) -> Result<(Address, bool), Failure> {
+        let denied = |text: String| {
+            Failure::new(ErrorClass::Denied, text)
+                .help("name it as `service.base_url`, in the testing specialist's file")
+        };
+        let service = self.service.as_ref();
+        let service = service.ok_or_else(|| denied("this target has no service".to_owned()))?;
+        let address = Address::parse(&service.base_url).map_err(denied)?;
+        Ok((address, service.may_write))
+    }
+
     /// The suite of a name.
     pub(crate) fn suite(&self, name: &str) -> Result<&Suite, Failure> {
         self.suites.get(name).ok_or_else(|| {
@@ -173,7 +213,7 @@ mod tests {
 
     fn suite(config: Value) -> Result<Targets, InvalidTarget> {
         let suites = BTreeMap::from([("unit".to_owned(), serde_json::from_value(config).unwrap())]);
-        let target = TestingTarget { suites };
+        let target = TestingTarget { suites, ..TestingTarget::default() };
         Targets::check([("shop".parse().unwrap(), target)].into())
     }
 

@@ -28,3 +28,11 @@ pub(crate) fn cargo_project(folder: &Path, lib: &str) {
     fs::create_dir(folder.join("src")).unwrap();
     fs::write(folder.join("src/lib.rs"), lib).unwrap();
 }
+
+/// Serves on a free port of this machine for as long as the test's runtime lives.
+pub(crate) async fn serve(routes: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    format!("http://{address}")
+}
