@@ -40,6 +40,7 @@ const ALLOWED: [(&str, &[&str], &str); 19] = [
         "it tells its proxy what to do",
     ),
     ("deadelus-shop", &[], "the service under change knows nothing of the mesh"),
+    ("deadelus-provider", &[], "the provider of payments is a stranger to the mesh"),
     (
         "deadelus-bench",
         &["deadelus-proto", "deadelus-orchestrator", "deadelus-runtime"],
