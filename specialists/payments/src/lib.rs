@@ -1,34 +1,61 @@
 //! The payments specialist, in a team's words: Payment Architect.
 //!
-//! Its field is what a service sells and how it is paid: the provider's catalogue, webhooks in any order,
-//! billing rehearsed on a test clock, charges and refunds, and the comparison with the provider's books.
-//!
-//! It is part of the mesh from the start and says what it can do. So far that is nothing: a
-//! capability that is not built is not announced, and a plan that asks for one is refused by name
-//! before anything runs.
+//! Its field is what a service sells and how it is paid, at a provider in the shape of Stripe's
+//! API. One file per capability. The provider's key and the secrets of its webhooks come from the
+//! target's configuration and leave it only in a header; they are never in an input, an output, a
+//! log or an error. A live key moves real money: it is used only where the target says so twice.
 
-use std::collections::BTreeMap;
+mod catalog_apply;
+mod catalog_plan;
+mod catalog_revert;
+mod catalogue;
+mod client;
+mod target;
+#[cfg(test)]
+mod testing;
 
-use deadelus_runtime::{Specialist, TargetName};
-use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt::Write as _};
 
-/// A system this specialist could work on: none yet, so that configuring one is an error.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum NoTarget {}
+use deadelus_runtime::{CapabilityName, Specialist, TargetName};
+use hmac_sha2::{Digest, Sha256};
 
-/// The specialist, offering nothing.
-pub fn specialist(_: BTreeMap<TargetName, NoTarget>) -> Specialist {
-    Specialist::new("payments", env!("CARGO_PKG_VERSION"))
+use self::target::Targets;
+pub use self::{
+    catalog_apply::CatalogApply,
+    catalog_plan::CatalogPlan,
+    catalog_revert::CatalogRevert,
+    target::{PaymentsTarget, TargetError},
+};
+
+/// The team, in words: whose work the capabilities are.
+const ROLE: &str = "Payment Architect";
+
+/// Everything this specialist can do, for these providers.
+///
+/// # Errors
+/// When the configuration of a target cannot be honoured.
+pub fn specialist(
+    targets: BTreeMap<TargetName, PaymentsTarget>,
+) -> Result<Specialist, TargetError> {
+    let targets = Targets::new(targets)?;
+    let specialist = Specialist::new("payments", env!("CARGO_PKG_VERSION"))
+        .read(CatalogPlan::new(targets.clone()))
+        .change(CatalogApply::new(targets.clone()))
+        .change(CatalogRevert::new(targets.clone()));
+    Ok(targets.cards().fold(specialist, Specialist::target))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// `payments.<verb>`
+#[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
+fn capability(verb: &str) -> CapabilityName {
+    format!("payments.{verb}").parse().expect("a capability's name")
+}
 
-    #[test]
-    fn what_is_not_built_is_not_announced() {
-        let card = specialist(BTreeMap::new()).card();
-        assert_eq!(card.specialist.as_str(), "payments");
-        assert!(card.capabilities.is_empty() && card.targets.is_empty());
-    }
+/// Lower-case hexadecimal digits of the SHA-256 of a text.
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    deadelus_runtime::main("payments", |targets| Ok(deadelus_payments::specialist(targets)))
+    deadelus_runtime::main("payments", |targets| Ok(deadelus_payments::specialist(targets)?))
 }
