@@ -31,6 +31,7 @@ mod validate;
 
 use std::collections::BTreeMap;
 
+pub use deadelus_runtime::InvalidTarget;
 use deadelus_runtime::{Specialist, TargetName};
 
 use crate::{
@@ -39,7 +40,6 @@ use crate::{
     lint::Lint,
     publish::{Publish, repoint::Repoint},
     route_check::RouteCheck,
-    target::Targets,
     validate::Validate,
 };
 
@@ -47,7 +47,7 @@ pub use self::{
     diff::{Change, Level, Policy, Waiver, diff},
     document::{DOCUMENT_MAX_BYTES, Document, Version},
     source::{InFolder, Inline, Source},
-    target::{ApiTarget, InvalidTarget},
+    target::ApiTarget,
 };
 
 /// The specialist for these APIs.
@@ -55,7 +55,7 @@ pub use self::{
 /// # Errors
 /// [`InvalidTarget`] names the first setting that cannot work.
 pub fn specialist(targets: BTreeMap<TargetName, ApiTarget>) -> Result<Specialist, InvalidTarget> {
-    let targets = Targets::check(targets)?;
+    let targets = target::checked(targets)?;
     let specialist = Specialist::new("api", env!("CARGO_PKG_VERSION"))
         .read(Validate(targets.clone()))
         .read(Lint(targets.clone()))
@@ -64,5 +64,5 @@ pub fn specialist(targets: BTreeMap<TargetName, ApiTarget>) -> Result<Specialist
         .read(RouteCheck(targets.clone()))
         .change(Publish(targets.clone()))
         .change(Repoint(targets.clone()));
-    Ok(targets.cards().into_iter().fold(specialist, Specialist::target))
+    Ok(targets.cards(|_| BTreeMap::new()).fold(specialist, Specialist::target))
 }

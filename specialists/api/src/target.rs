@@ -3,10 +3,9 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use deadelus_runtime::{InvalidTarget, Problem, TargetName};
 use serde::{Deserialize, Serialize};
 
 use crate::route_check::Address;
@@ -22,18 +21,6 @@ pub struct ApiTarget {
     pub base_url: Option<String>,
 }
 
-/// Why a target cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("targets.{target}.{setting}: {problem}")]
-pub struct InvalidTarget {
-    /// Which target.
-    pub target: TargetName,
-    /// Which of its settings.
-    pub setting: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
 /// A checked target.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -42,7 +29,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn check(config: ApiTarget) -> Result<Self, (&'static str, String)> {
+    fn check(config: ApiTarget) -> Result<Self, Problem> {
         absolute(&config.folder).map_err(|problem| ("folder", problem))?;
         let address = |text: String| Address::parse(&text).map_err(|problem| ("base_url", problem));
         let base_url = config.base_url.map(address).transpose()?;
@@ -58,38 +45,14 @@ fn absolute(path: &Path) -> Result<(), String> {
 }
 
 /// All APIs of this process, shared by its capabilities.
-#[derive(Debug, Clone)]
-pub(crate) struct Targets(Arc<BTreeMap<TargetName, Target>>);
+pub(crate) type Targets = deadelus_runtime::Targets<Target>;
 
-impl Targets {
-    pub(crate) fn check(
-        configured: BTreeMap<TargetName, ApiTarget>,
-    ) -> Result<Self, InvalidTarget> {
-        let mut targets = BTreeMap::new();
-        for (name, config) in configured {
-            let target = Target::check(config).map_err(|(setting, problem)| InvalidTarget {
-                target: name.clone(),
-                setting,
-                problem,
-            })?;
-            targets.insert(name, target);
-        }
-        Ok(Self(Arc::new(targets)))
-    }
-
-    /// The target of a task.
-    pub(crate) fn of(&self, cx: &Context) -> Result<&Target, Failure> {
-        self.0.get(cx.target()).ok_or_else(|| {
-            let text = format!("target {} is not configured here", cx.target());
-            Failure::new(ErrorClass::InvalidInput, text)
-                .help(format!("add [targets.{}] to this specialist's file", cx.target()))
-        })
-    }
-
-    pub(crate) fn cards(&self) -> Vec<TargetCard> {
-        let card = |name: &TargetName| TargetCard { name: name.clone(), facts: BTreeMap::new() };
-        self.0.keys().map(card).collect()
-    }
+/// # Errors
+/// The first API whose configuration cannot work.
+pub(crate) fn checked(
+    configured: BTreeMap<TargetName, ApiTarget>,
+) -> Result<Targets, InvalidTarget> {
+    Targets::check(configured, Target::check)
 }
 
 #[cfg(test)]
@@ -100,7 +63,7 @@ mod tests {
 
     fn target(config: Value) -> Result<Targets, InvalidTarget> {
         let config: ApiTarget = serde_json::from_value(config).unwrap();
-        Targets::check(BTreeMap::from([("shop".parse().unwrap(), config)]))
+        checked(BTreeMap::from([("shop".parse().unwrap(), config)]))
     }
 
     #[test]

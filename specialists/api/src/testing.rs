@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::target::Targets;
+use crate::target::{self, Targets};
 
 /// The folder of the target `shop`.
 #[derive(Debug)]
@@ -34,6 +34,6 @@ impl Desk {
     pub(crate) fn targets_at(&self, base_url: Option<&str>) -> Targets {
         let config = json!({"folder": self.folder.path(), "base_url": base_url});
         let config = serde_json::from_value(config).unwrap();
-        Targets::check([("shop".parse().unwrap(), config)].into()).unwrap()
+        target::checked([("shop".parse().unwrap(), config)].into()).unwrap()
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use deadelus_runtime::{Context, Failure, TargetCard, TargetName};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{database::Database, postgres::Postgres, sqlite::Sqlite};
@@ -118,17 +118,17 @@ impl Serialize for Location {
 
 /// All of them, by name.
 #[derive(Debug, Clone, Default)]
-pub struct Targets(BTreeMap<TargetName, DbTarget>);
+pub struct Targets(deadelus_runtime::Targets<DbTarget>);
 
 impl Targets {
     /// Those of a configuration.
     pub fn new(targets: BTreeMap<TargetName, DbTarget>) -> Self {
-        Self(targets)
+        Self(deadelus_runtime::Targets::new(targets))
     }
 
     /// The database that a task is about, with its configuration.
     pub(crate) fn open(&self, cx: &Context) -> Result<Database, Failure> {
-        let target = self.get(cx)?;
+        let target = self.0.of(cx)?;
         Ok(match &target.database {
             Location::Sqlite(path) => {
                 Database::Sqlite(Sqlite::new(path.clone(), target.patience(), cx))
@@ -141,26 +141,17 @@ impl Targets {
 
     /// Tables whose rows must survive every undo.
     pub(crate) fn ledger_tables(&self, cx: &Context) -> Result<Vec<String>, Failure> {
-        Ok(self.get(cx)?.ledger_tables.clone())
+        Ok(self.0.of(cx)?.ledger_tables.clone())
     }
 
     /// What may be told of each.
     pub(crate) fn cards(&self) -> impl Iterator<Item = TargetCard> {
-        self.0.iter().map(|(name, target)| {
+        self.0.cards(|target| {
             let engine = match target.database {
                 Location::Sqlite(_) => "sqlite",
                 Location::Postgres(_) => "postgresql",
             };
-            let facts = [("engine".to_owned(), engine.to_owned())].into();
-            TargetCard { name: name.clone(), facts }
-        })
-    }
-
-    fn get(&self, cx: &Context) -> Result<&DbTarget, Failure> {
-        self.0.get(cx.target()).ok_or_else(|| {
-            let text = format!("no database is configured for target {}", cx.target());
-            Failure::new(ErrorClass::InvalidInput, text)
-                .help("add it under [targets] of the db specialist's configuration")
+            [("engine".to_owned(), engine.to_owned())].into()
         })
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use deadelus_proxy::Server;
-use deadelus_runtime::Failure;
+use deadelus_runtime::{Failure, Problem};
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ use crate::{
     health::Prober,
     processes::{Instance, Launch, Supervisor},
     routing::{Haproxy, Own, Proxy},
-    target::{Problem, Revision, Watch, http_url},
+    target::{Revision, Watch, http_url},
 };
 
 /// Two revisions of so many fit into one proxy's table, with room for one more.

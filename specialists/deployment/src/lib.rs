@@ -46,14 +46,15 @@ mod testing;
 
 use std::{collections::BTreeMap, ffi::OsString, process::ExitCode};
 
+pub use deadelus_runtime::InvalidTarget;
 use deadelus_runtime::{Specialist, TargetName};
 
 pub use fleet::{Processes, ProxyConfig};
-pub use target::{DeploymentTarget, InvalidTarget, Revision};
+pub use target::{DeploymentTarget, Revision};
 
 use crate::{
     commit::Commit, processes::holder, release::Release, render::Render, rollback::Rollback,
-    smoke::Smoke, status::Status, target::Targets, validate::Validate,
+    smoke::Smoke, status::Status, target::Target, validate::Validate,
 };
 
 /// Becomes the holder of a process when the command line says so: `hold` and what follows it. A
@@ -69,7 +70,7 @@ pub fn holder(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 pub fn specialist(
     targets: BTreeMap<TargetName, DeploymentTarget>,
 ) -> Result<Specialist, InvalidTarget> {
-    let targets = Targets::check(targets)?;
+    let targets = target::checked(targets)?;
     let specialist = Specialist::new("deployment", env!("CARGO_PKG_VERSION"))
         .change(Commit(targets.clone()))
         .read(Render)
@@ -78,5 +79,5 @@ pub fn specialist(
         .read(Validate)
         .change(Release(targets.clone()))
         .change(Rollback(targets.clone()));
-    Ok(targets.cards().into_iter().fold(specialist, Specialist::target))
+    Ok(targets.cards(Target::facts).fold(specialist, Specialist::target))
 }

@@ -3,11 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
-use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use deadelus_runtime::{ErrorClass, Failure, InvalidTarget, Problem, TargetName};
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
 
@@ -113,21 +112,6 @@ fn default_switch_timeout_ms() -> u64 {
     20_000
 }
 
-/// Which setting, and what is wrong with it.
-pub(crate) type Problem = (&'static str, String);
-
-/// Why a target cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("targets.{target}.{setting}: {problem}")]
-pub struct InvalidTarget {
-    /// Which target.
-    pub target: TargetName,
-    /// Which of its settings.
-    pub setting: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
 /// A checked target with the means to reach it.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -219,49 +203,27 @@ impl Target {
         self.revisions.keys().map(String::as_str).collect::<Vec<_>>().join(",")
     }
 
-    fn card(&self, name: TargetName) -> TargetCard {
+    /// What plans may know of it.
+    pub(crate) fn facts(&self) -> BTreeMap<String, String> {
         let mut facts = BTreeMap::from([("revisions".to_owned(), self.revision_names())]);
         for (revision, about) in &self.revisions {
             for fix in &about.fixes {
                 facts.insert(format!("fixes.{fix}"), revision.clone());
             }
         }
-        TargetCard { name, facts }
+        facts
     }
 }
 
 /// All services of this process, shared by its capabilities.
-#[derive(Debug, Clone)]
-pub(crate) struct Targets(Arc<BTreeMap<TargetName, Target>>);
+pub(crate) type Targets = deadelus_runtime::Targets<Target>;
 
-impl Targets {
-    pub(crate) fn check(
-        configured: BTreeMap<TargetName, DeploymentTarget>,
-    ) -> Result<Self, InvalidTarget> {
-        let mut targets = BTreeMap::new();
-        for (name, config) in configured {
-            let target = Target::check(config).map_err(|(setting, problem)| InvalidTarget {
-                target: name.clone(),
-                setting,
-                problem,
-            })?;
-            targets.insert(name, target);
-        }
-        Ok(Self(Arc::new(targets)))
-    }
-
-    /// The target of a task.
-    pub(crate) fn of(&self, cx: &Context) -> Result<&Target, Failure> {
-        self.0.get(cx.target()).ok_or_else(|| {
-            let text = format!("target {} is not configured here", cx.target());
-            Failure::new(ErrorClass::InvalidInput, text)
-                .help(format!("add [targets.{}] to this specialist's file", cx.target()))
-        })
-    }
-
-    pub(crate) fn cards(&self) -> Vec<TargetCard> {
-        self.0.iter().map(|(name, target)| target.card(name.clone())).collect()
-    }
+/// # Errors
+/// The first service whose configuration cannot work.
+pub(crate) fn checked(
+    configured: BTreeMap<TargetName, DeploymentTarget>,
+) -> Result<Targets, InvalidTarget> {
+    Targets::check(configured, Target::check)
 }
 
 impl ByFile {
@@ -336,6 +298,7 @@ fn check_times(config: &DeploymentTarget) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use deadelus_runtime::Context;
     use serde_json::{Value, json};
 
     use super::*;
@@ -351,13 +314,14 @@ mod tests {
         });
         change(&mut config);
         let config: DeploymentTarget = serde_json::from_value(config).unwrap();
-        Targets::check(BTreeMap::from([("shop".parse().unwrap(), config)]))
+        checked(BTreeMap::from([("shop".parse().unwrap(), config)]))
     }
 
     #[test]
     fn plans_are_told_what_can_be_released_and_what_it_fixes() {
-        let cards = target(|_| ()).unwrap().cards();
-        let facts: Vec<_> = cards[0].facts.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let targets = target(|_| ()).unwrap();
+        let card = targets.cards(Target::facts).next().unwrap();
+        let facts: Vec<_> = card.facts.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(facts, [("fixes.n_plus_one", "v2"), ("revisions", "v1,v2")]);
     }
 
@@ -391,7 +355,7 @@ mod tests {
     #[test]
     fn a_revision_outside_its_range_of_schemas_is_refused() {
         let targets = target(|c| c["revisions"]["v1"]["schema_range"] = json!([6, 7])).unwrap();
-        let target = targets.0.values().next().unwrap();
+        let target = targets.of(&Context::detached("shop")).unwrap();
         for (revision, live, refused) in [
             ("v1", Some(6), false),
             ("v1", Some(7), false),

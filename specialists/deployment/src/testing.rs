@@ -78,7 +78,7 @@ impl Service {
             "probe_timeout_ms": 5_000,
             "switch_timeout_ms": switch_timeout_ms,
         }));
-        Targets::check([("shop".parse().unwrap(), config.unwrap())].into()).unwrap()
+        crate::target::checked([("shop".parse().unwrap(), config.unwrap())].into()).unwrap()
     }
 
     pub(crate) fn text(&self) -> String {

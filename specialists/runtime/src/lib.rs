@@ -19,6 +19,7 @@ mod report;
 pub mod sarif;
 mod schema;
 pub mod specialist;
+mod targets;
 mod work;
 mod worker;
 
@@ -34,3 +35,4 @@ pub use deadelus_proto::{
 };
 pub use process::main;
 pub use specialist::Specialist;
+pub use targets::{InvalidTarget, Problem, Targets};

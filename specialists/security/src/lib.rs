@@ -28,7 +28,6 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use deadelus_runtime::{CapabilityName, Specialist, TargetName};
 
-use self::target::Targets;
 pub use self::{
     check_http::CheckHttp,
     files::Skipped,
@@ -55,7 +54,7 @@ const ROLE: &str = "Security Manager";
 pub fn specialist(
     targets: BTreeMap<TargetName, SecurityTarget>,
 ) -> Result<Specialist, TargetError> {
-    let targets = Targets::new(targets)?;
+    let targets = target::checked(targets)?;
     let specialist = Specialist::new("security", env!("CARGO_PKG_VERSION"))
         .read(ScanSecrets::new(targets.clone()))
         .read(ScanDependencies::new(targets.clone()))
@@ -64,7 +63,7 @@ pub fn specialist(
         .read(CheckHttp::new(targets.clone()))
         .change(Waive::new(targets.clone()))
         .change(Unwaive::new(targets.clone()));
-    Ok(targets.cards().fold(specialist, Specialist::target))
+    Ok(targets.cards(SecurityTarget::facts).fold(specialist, Specialist::target))
 }
 
 /// `security.<verb>`

@@ -4,11 +4,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
-use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use deadelus_runtime::{ErrorClass, Failure, TargetName};
 use hyper::{Uri, http::uri::Authority};
 use serde::{Deserialize, Serialize};
 
@@ -105,52 +104,39 @@ pub enum TargetError {
     },
 }
 
-/// All systems of a configuration.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Targets(Arc<BTreeMap<TargetName, SecurityTarget>>);
+/// All systems of this process, shared by its capabilities.
+pub(crate) type Targets = deadelus_runtime::Targets<SecurityTarget>;
 
-impl Targets {
-    /// # Errors
-    /// When a configuration cannot be honoured.
-    pub(crate) fn new(targets: BTreeMap<TargetName, SecurityTarget>) -> Result<Self, TargetError> {
-        for (name, target) in &targets {
-            if let Some(http) = &target.http {
-                http.checked(name)?;
-            }
-            let roots = target.roots.iter().map(|(root, path)| (format!("roots.{root}"), path));
-            let waivers = target.waivers.iter().map(|path| ("waivers".to_owned(), path));
-            let known = target.advisories.iter();
-            let known = known.map(|known| ("advisories.folder".to_owned(), &known.folder));
-            for (key, path) in roots.chain(waivers).chain(known) {
-                if !path.is_absolute() {
-                    let path = path.display().to_string();
-                    return Err(TargetError::Relative { target: name.clone(), key, path });
-                }
+/// # Errors
+/// When a configuration cannot be honoured.
+pub(crate) fn checked(
+    targets: BTreeMap<TargetName, SecurityTarget>,
+) -> Result<Targets, TargetError> {
+    for (name, target) in &targets {
+        if let Some(http) = &target.http {
+            http.checked(name)?;
+        }
+        let roots = target.roots.iter().map(|(root, path)| (format!("roots.{root}"), path));
+        let waivers = target.waivers.iter().map(|path| ("waivers".to_owned(), path));
+        let known = target.advisories.iter();
+        let known = known.map(|known| ("advisories.folder".to_owned(), &known.folder));
+        for (key, path) in roots.chain(waivers).chain(known) {
+            if !path.is_absolute() {
+                let path = path.display().to_string();
+                return Err(TargetError::Relative { target: name.clone(), key, path });
             }
         }
-        Ok(Self(Arc::new(targets)))
     }
-
-    /// The system that a task is about.
-    pub(crate) fn of(&self, cx: &Context) -> Result<&SecurityTarget, Failure> {
-        self.0.get(cx.target()).ok_or_else(|| {
-            let text = format!("target {} is not configured here", cx.target());
-            Failure::new(ErrorClass::InvalidInput, text)
-                .help("add it under [targets] of the security specialist's configuration")
-        })
-    }
-
-    /// What may be told of each.
-    pub(crate) fn cards(&self) -> impl Iterator<Item = TargetCard> {
-        self.0.iter().map(|(name, target)| {
-            let roots: Vec<&str> = target.roots.keys().map(String::as_str).collect();
-            let facts = [("roots".to_owned(), roots.join(" "))].into();
-            TargetCard { name: name.clone(), facts }
-        })
-    }
+    Ok(Targets::new(targets))
 }
 
 impl SecurityTarget {
+    /// What plans may know of it.
+    pub(crate) fn facts(&self) -> BTreeMap<String, String> {
+        let roots: Vec<&str> = self.roots.keys().map(String::as_str).collect();
+        [("roots".to_owned(), roots.join(" "))].into()
+    }
+
     /// The file of waivers.
     pub(crate) fn waivers(&self) -> Result<&Path, Failure> {
         self.waivers.as_deref().ok_or_else(|| {
@@ -235,7 +221,7 @@ mod tests {
     fn unknown_keys_and_relative_paths_are_errors() {
         assert!(serde_json::from_str::<SecurityTarget>(r#"{"root": {"a": "/a"}}"#).is_err());
         let target = SecurityTarget { waivers: Some("a".into()), ..SecurityTarget::default() };
-        let error = Targets::new([("shop".parse().unwrap(), target)].into()).unwrap_err();
+        let error = checked([("shop".parse().unwrap(), target)].into()).unwrap_err();
         assert_eq!(error.to_string(), "shop: waivers: a is not an absolute path");
     }
 
@@ -256,7 +242,7 @@ mod tests {
             http: Some(HttpTarget { timeout_ms: 0, ..of("http://a") }),
             ..SecurityTarget::default()
         };
-        let error = Targets::new([("shop".parse().unwrap(), target)].into()).unwrap_err();
+        let error = checked([("shop".parse().unwrap(), target)].into()).unwrap_err();
         assert!(error.to_string().contains("timeout_ms: 0"), "{error}");
     }
 

@@ -1,8 +1,8 @@
 //! What the tests of several capabilities share.
 
-use crate::target::{SecurityTarget, Targets};
+use crate::target::{self, SecurityTarget, Targets};
 
 /// One configured system, named `shop`.
 pub(crate) fn targets(target: SecurityTarget) -> Targets {
-    Targets::new([("shop".parse().unwrap(), target)].into()).unwrap()
+    target::checked([("shop".parse().unwrap(), target)].into()).unwrap()
 }

@@ -208,7 +208,7 @@ fn config(
 /// The target `shop`, from its configuration.
 pub(crate) fn checked(config: Value) -> Targets {
     let config = serde_json::from_value(config).unwrap();
-    Targets::check([("shop".parse().unwrap(), config)].into()).unwrap()
+    crate::target::checked([("shop".parse().unwrap(), config)].into()).unwrap()
 }
 
 /// An open loop of customers, independent of everything under test: each comes at their own time.

@@ -63,7 +63,7 @@ async fn no_customer_is_refused_while_the_shop_is_released_there_and_back() {
         "probe_interval_ms": 20,
     });
     let config = serde_json::from_value(config).unwrap();
-    let targets = Targets::check([("shop".parse().unwrap(), config)].into()).unwrap();
+    let targets = crate::target::checked([("shop".parse().unwrap(), config)].into()).unwrap();
     let cx = Context::detached("shop");
     let (leave, leaving) = watch::channel(false);
     let customer = customer(shop, leaving).await;
