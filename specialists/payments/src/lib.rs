@@ -10,9 +10,11 @@ mod catalog_plan;
 mod catalog_revert;
 mod catalogue;
 mod client;
+mod signature;
 mod target;
 #[cfg(test)]
 mod testing;
+mod webhook_verify;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -25,6 +27,7 @@ pub use self::{
     catalog_plan::CatalogPlan,
     catalog_revert::CatalogRevert,
     target::{PaymentsTarget, TargetError},
+    webhook_verify::WebhookVerify,
 };
 
 /// The team, in words: whose work the capabilities are.
@@ -40,6 +43,7 @@ pub fn specialist(
     let targets = Targets::new(targets)?;
     let specialist = Specialist::new("payments", env!("CARGO_PKG_VERSION"))
         .read(CatalogPlan::new(targets.clone()))
+        .read(WebhookVerify::new(targets.clone()))
         .change(CatalogApply::new(targets.clone()))
         .change(CatalogRevert::new(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))

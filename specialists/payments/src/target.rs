@@ -18,6 +18,9 @@ pub struct PaymentsTarget {
     /// `sk_test_…`: a string, or `{ file = "/run/secrets/provider" }`.
     #[serde(default)]
     pub api_key: Secret,
+    /// `whsec_…`, one for each endpoint, and two for one whose secret is being changed.
+    #[serde(default)]
+    pub webhook_secrets: Vec<Secret>,
     /// Whether this is the account that real customers pay to.
     #[serde(default)]
     pub production: bool,
@@ -51,6 +54,9 @@ pub enum TargetError {
         "{0}: api_key: not a secret key: it begins with sk_test_, sk_live_, rk_test_ or rk_live_"
     )]
     Key(TargetName),
+    /// Anybody can sign with nothing.
+    #[error("{0}: webhook_secrets: one of them is empty")]
+    WebhookSecret(TargetName),
     /// Whoever listens on the way could move money.
     #[error(
         "{0}: base_url: a live key goes in the clear only to this machine: use a TLS tunnel on it"
@@ -75,6 +81,9 @@ impl PaymentsTarget {
         let header = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !header || !kinds.iter().any(|kind| key.starts_with(kind)) {
             return Err(TargetError::Key(name.clone()));
+        }
+        if self.webhook_secrets.iter().any(Secret::is_empty) {
+            return Err(TargetError::WebhookSecret(name.clone()));
         }
         let here = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if self.is_live() && !here {
@@ -175,6 +184,7 @@ mod tests {
             target(here, "hunter2"),
             target(here, "sk_test_hunter2\r\n"),
             PaymentsTarget { timeout_ms: 0, ..target(here, key) },
+            PaymentsTarget { webhook_secrets: vec![Secret::default()], ..target(here, key) },
         ] {
             let error = open(bad.clone()).unwrap_err();
             assert!(!format!("{error} {:?}", bad.api_key).contains("hunter2"), "{error}");

@@ -22,7 +22,8 @@ fn the_readme_is_true() {
     assert!(card.status.success(), "{}", String::from_utf8_lossy(&card.stderr));
     let shown = run(toml, "--print-config");
     for output in [&card, &shown] {
-        assert!(!String::from_utf8_lossy(&output.stdout).contains("sk_test_example"));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!said.contains("sk_test_example") && !said.contains("whsec_example"), "{said}");
     }
     let card: serde_json::Value = serde_json::from_slice(&card.stdout).unwrap();
     assert_eq!(card["targets"][0]["facts"]["mode"], "test");
