@@ -67,6 +67,10 @@ impl Address {
 
     /// The answer, or in words why there is none.
     pub(crate) async fn send(&self, ask: &Ask) -> Result<Answer, String> {
+        // `http://host@elsewhere/` is another host.
+        if !ask.path.starts_with('/') {
+            return Err(format!("{:?} is no path", ask.path));
+        }
         let mut request =
             Request::builder().method(ask.method.clone()).uri(format!("{}{}", self.base, ask.path));
         for (name, value) in &ask.headers {
@@ -127,4 +131,30 @@ pub(crate) fn encoded(text: &str) -> String {
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_path_leads_to_another_host() {
+        let address = Address::parse("http://127.0.0.1:1/").unwrap();
+        for path in ["@elsewhere.test/", ".elsewhere.test/", "0/"] {
+            let (method, path) = (Method::GET, path.to_owned());
+            let ask = Ask { method, path, headers: vec![], body: None };
+            assert!(address.send(&ask).await.unwrap_err().contains("is no path"));
+        }
+        for bad in ["https://a", "http://u:p@a", "/a", "http://a/?b"] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_command_survives_the_shell() {
+        let address = Address::parse("http://a").unwrap();
+        let headers = vec![("x".to_owned(), "it's".to_owned())];
+        let ask = Ask { method: Method::GET, path: "/b".to_owned(), headers, body: None };
+        assert_eq!(address.curl(&ask), r"curl -i -X GET -H 'x: it'\''s' 'http://a/b'");
+    }
 }

@@ -11,6 +11,7 @@ mod flaky;
 mod junit;
 mod libtest;
 mod process;
+mod replay;
 mod results;
 mod run;
 mod source;
@@ -23,7 +24,9 @@ use std::collections::BTreeMap;
 use deadelus_runtime::{Specialist, TargetName};
 
 pub use self::target::{InvalidTarget, Runner, Service, Suite, TestingTarget};
-use self::{compare::Compare, contract::Contract, flaky::Flaky, run::Run, target::Targets};
+use self::{
+    compare::Compare, contract::Contract, flaky::Flaky, replay::Replay, run::Run, target::Targets,
+};
 
 /// The specialist for these systems.
 ///
@@ -37,6 +40,7 @@ pub fn specialist(
         .read(Run(targets.clone()))
         .read(Compare)
         .read(Contract(targets.clone()))
+        .read(Replay(targets.clone()))
         .read(Flaky(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))
 }
