@@ -24,9 +24,7 @@ use std::collections::BTreeMap;
 use deadelus_runtime::{Specialist, TargetName};
 
 pub use self::target::{InvalidTarget, Runner, Service, Suite, TestingTarget};
-use self::{
-    compare::Compare, contract::Contract, flaky::Flaky, replay::Replay, run::Run, target::Targets,
-};
+use self::{compare::Compare, contract::Contract, flaky::Flaky, replay::Replay, run::Run};
 
 /// The specialist for these systems.
 ///
@@ -35,12 +33,12 @@ use self::{
 pub fn specialist(
     targets: BTreeMap<TargetName, TestingTarget>,
 ) -> Result<Specialist, InvalidTarget> {
-    let targets = Targets::check(targets)?;
+    let targets = target::checked(targets)?;
     let specialist = Specialist::new("testing", env!("CARGO_PKG_VERSION"))
         .read(Run(targets.clone()))
         .read(Compare)
         .read(Contract(targets.clone()))
         .read(Replay(targets.clone()))
         .read(Flaky(targets.clone()));
-    Ok(targets.cards().fold(specialist, Specialist::target))
+    Ok(targets.cards(TestingTarget::facts).fold(specialist, Specialist::target))
 }

@@ -4,11 +4,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
-use deadelus_runtime::{Context, ErrorClass, Failure, TargetCard, TargetName};
+use deadelus_runtime::{ErrorClass, Failure, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -130,58 +129,43 @@ pub struct InvalidTarget {
     pub problem: String,
 }
 
-/// All systems of a configuration.
-#[derive(Debug, Clone)]
-pub(crate) struct Targets(Arc<BTreeMap<TargetName, TestingTarget>>);
+/// All systems of this process, shared by its capabilities.
+pub(crate) type Targets = deadelus_runtime::Targets<TestingTarget>;
 
-impl Targets {
-    /// # Errors
-    /// When a configuration cannot be honoured.
-    pub(crate) fn check(
-        targets: BTreeMap<TargetName, TestingTarget>,
-    ) -> Result<Self, InvalidTarget> {
-        for (target, config) in &targets {
-            let invalid = |setting: &str, problem| InvalidTarget {
-                target: target.clone(),
-                setting: setting.to_owned(),
-                problem,
-            };
-            if let Some(folder) = &config.documents {
-                absolute(folder).map_err(|problem| invalid("documents", problem))?;
-            }
-            if let Some(service) = &config.service {
-                Address::parse(&service.base_url)
-                    .map_err(|problem| invalid("service.base_url", problem))?;
-            }
-            for (name, suite) in &config.suites {
-                suite.check().map_err(|(setting, problem)| {
-                    invalid(&format!("suites.{name}.{setting}"), problem)
-                })?;
-            }
+/// # Errors
+/// When a configuration cannot be honoured.
+pub(crate) fn checked(
+    targets: BTreeMap<TargetName, TestingTarget>,
+) -> Result<Targets, InvalidTarget> {
+    for (target, config) in &targets {
+        let invalid = |setting: &str, problem| InvalidTarget {
+            target: target.clone(),
+            setting: setting.to_owned(),
+            problem,
+        };
+        if let Some(folder) = &config.documents {
+            absolute(folder).map_err(|problem| invalid("documents", problem))?;
         }
-        Ok(Self(Arc::new(targets)))
+        if let Some(service) = &config.service {
+            Address::parse(&service.base_url)
+                .map_err(|problem| invalid("service.base_url", problem))?;
+        }
+        for (name, suite) in &config.suites {
+            suite.check().map_err(|(setting, problem)| {
+                invalid(&format!("suites.{name}.{setting}"), problem)
+            })?;
+        }
     }
-
-    /// The system that a task is about.
-    pub(crate) fn of(&self, cx: &Context) -> Result<&TestingTarget, Failure> {
-        self.0.get(cx.target()).ok_or_else(|| {
-            let text = format!("target {} is not configured here", cx.target());
-            Failure::new(ErrorClass::InvalidInput, text)
-                .help(format!("add [targets.{}] to this specialist's file", cx.target()))
-        })
-    }
-
-    /// What may be told of each.
-    pub(crate) fn cards(&self) -> impl Iterator<Item = TargetCard> {
-        self.0.iter().map(|(name, target)| {
-            let suites: Vec<&str> = target.suites.keys().map(String::as_str).collect();
-            let facts = [("suites".to_owned(), suites.join(" "))].into();
-            TargetCard { name: name.clone(), facts }
-        })
-    }
+    Ok(Targets::new(targets))
 }
 
 impl TestingTarget {
+    /// What plans may know of it.
+    pub(crate) fn facts(&self) -> BTreeMap<String, String> {
+        let suites: Vec<&str> = self.suites.keys().map(String::as_str).collect();
+        [("suites".to_owned(), suites.join(" "))].into()
+    }
+
     /// The live service, and whether it may be written to.
     pub(crate) fn service(&self) -> Result<(Address, bool), Failure> {
         let denied = |text: String| {
@@ -214,7 +198,7 @@ mod tests {
     fn suite(config: Value) -> Result<Targets, InvalidTarget> {
         let suites = BTreeMap::from([("unit".to_owned(), serde_json::from_value(config).unwrap())]);
         let target = TestingTarget { suites, ..TestingTarget::default() };
-        Targets::check([("shop".parse().unwrap(), target)].into())
+        checked([("shop".parse().unwrap(), target)].into())
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::target::Targets;
+use crate::target::{Targets, checked};
 
 /// One configured system, named `shop`.
 pub(crate) fn targets(config: Value) -> Targets {
     let target = serde_json::from_value(config).unwrap();
-    Targets::check([("shop".parse().unwrap(), target)].into()).unwrap()
+    checked([("shop".parse().unwrap(), target)].into()).unwrap()
 }
 
 /// Whether a tool is there; says so loudly when not.
