@@ -10,6 +10,7 @@ mod catalog_plan;
 mod catalog_revert;
 mod catalogue;
 mod client;
+mod reconcile;
 mod signature;
 mod target;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use self::{
     catalog_apply::CatalogApply,
     catalog_plan::CatalogPlan,
     catalog_revert::CatalogRevert,
+    reconcile::Reconcile,
     target::{PaymentsTarget, TargetError},
     webhook_verify::WebhookVerify,
 };
@@ -43,6 +45,7 @@ pub fn specialist(
     let targets = Targets::new(targets)?;
     let specialist = Specialist::new("payments", env!("CARGO_PKG_VERSION"))
         .read(CatalogPlan::new(targets.clone()))
+        .read(Reconcile::new(targets.clone()))
         .read(WebhookVerify::new(targets.clone()))
         .change(CatalogApply::new(targets.clone()))
         .change(CatalogRevert::new(targets.clone()));
