@@ -101,6 +101,26 @@ impl Pull {
             }
         }
     }
+
+    /// Ends it: the server sends nothing more. What it had sent before, to be handed back.
+    pub async fn close(mut self) -> Vec<jetstream::Message> {
+        let mut late = vec![];
+        if let Err(error) = self.answers.drain().await {
+            tracing::debug!(%error, "the connection is gone, and with it what was asked for");
+            return late;
+        }
+        let all = async {
+            while let Some(message) = self.answers.next().await {
+                if matches!(message.status, None | Some(StatusCode::OK)) {
+                    let context = self.mesh.jetstream.clone();
+                    late.push(jetstream::Message { message, context });
+                }
+            }
+        };
+        // A server that is away has nothing more to say.
+        let _ = tokio::time::timeout(LATE_MAX, all).await;
+        late
+    }
 }
 
 fn not_coming(message: &Message) -> Option<usize> {

@@ -48,11 +48,9 @@ impl Worker {
         let finished = tokio::time::timeout(config.drain(), async {
             while in_hand.join_next().await.is_some() {}
         });
-        tokio::select! {
-            finished = finished => if finished.is_err() {
-                tracing::warn!("the drain time is over; what is left will be delivered to another");
-            },
-            never = hand_back(&mut pull) => match never {},
+        let (finished, ()) = tokio::join!(finished, hand_back(pull));
+        if finished.is_err() {
+            tracing::warn!("the drain time is over; what is left will be delivered to another");
         }
     }
 
@@ -106,12 +104,10 @@ impl Worker {
     }
 }
 
-/// What was asked for and comes too late is another's, at once.
-async fn hand_back(pull: &mut Pull) -> Infallible {
-    loop {
-        if let Pulled::Message(message) = pull.next().await
-            && let Err(error) = message.ack_with(AckKind::Nak(None)).await
-        {
+/// Asks for nothing more; what came too late is another's, at once.
+async fn hand_back(pull: Pull) {
+    for message in pull.close().await {
+        if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
             tracing::debug!(%error, "not handed back; it comes again by itself");
         }
     }
