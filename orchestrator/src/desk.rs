@@ -183,7 +183,9 @@ impl<T> Desk<T> {
             Fact::Letter(letter) => {
                 self.waiting.push_back(Waiting { letter, log_is_new: false });
             }
-            Fact::Read(log) => self.read(log, &mut acts),
+            Fact::Read(log) if matches!(self.work, Work::Log) => self.read(log, &mut acts),
+            // Asked for by a desk that was cleared in the meantime.
+            Fact::Read(_) => {}
             Fact::Appended(outcome) => self.appended(outcome, at, &mut acts),
             Fact::Sent(key) | Fact::Beat(key) => {
                 self.heard.insert(key, at.unix_ms);
