@@ -190,6 +190,8 @@ fn run(program: &Path, arguments: &[OsString], log: &Path) -> (Child, u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn lives(pid: u32) -> bool {
@@ -204,7 +206,14 @@ mod tests {
             return;
         }
         let starter = thread::spawn(|| {
-            let mut child = command(Path::new("sleep")).arg("600").spawn().expect("sleep");
+            // It is bound to this thread from its own first word on, not from its start.
+            let mut child = command(Path::new("sh"))
+                .args(["-c", "echo up; exec sleep 600"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("a shell");
+            let mut word = [0; 3];
+            child.stdout.take().expect("piped").read_exact(&mut word).expect("its first word");
             let pid = child.id();
             assert!(lives(pid));
             (pid, move || child.wait())

@@ -1,12 +1,13 @@
 //! The names and statements of indexes.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{schema::Table, sql};
 
 /// PostgreSQL cuts longer names, silently; SQLite does not mind.
 const NAME_MAX_BYTES: usize = 63;
+/// Of the hash in a name that is cut: two long names of one table hardly ever share eight.
+const HASH_DIGITS: usize = 8;
 
 /// An index's name, as it is needed in different places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +45,8 @@ pub(crate) fn default_name(table: &Table, columns: &[String]) -> String {
     if name.len() <= NAME_MAX_BYTES {
         return name;
     }
-    let digest = Sha256::digest(&name);
-    let hash = format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+    let digest = deadelus_runtime::sha256(name.as_bytes());
+    let hash = &digest.as_str()[..HASH_DIGITS];
     let cut = NAME_MAX_BYTES - hash.len() - "__idx".len();
     let kept: String = name
         .char_indices()

@@ -3,7 +3,6 @@
 use deadelus_runtime::{Artefact, Context, ErrorClass, Failure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::sql::{self, Statement};
 
@@ -200,7 +199,7 @@ pub(crate) fn destroys(statement: &Statement) -> Option<&'static str> {
 }
 
 pub(crate) fn checksum(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    deadelus_runtime::sha256(text.as_bytes()).to_string()
 }
 
 fn invalid(text: String) -> Failure {

@@ -5,7 +5,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// A database's catalogue, in an order that depends on nothing but the names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -124,9 +123,7 @@ impl Schema {
     /// only: the order of columns and the validity of indexes count, rows do not.
     pub fn fingerprint(&self) -> String {
         let canonical = serde_json::json!({ "tables": self.tables, "objects": self.objects });
-        Sha256::digest(canonical.to_string())
-            .iter()
-            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+        deadelus_runtime::sha256(canonical.to_string().as_bytes()).to_string()
     }
 
     /// The table of this name; exactly, or else without regard to case if only one is meant.

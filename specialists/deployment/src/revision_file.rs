@@ -9,7 +9,6 @@ use std::{
 
 use deadelus_runtime::{ErrorClass, Failure, blocking, file};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 /// The file holds one short JSON object; what is longer is another file.
 pub(crate) const REVISION_FILE_MAX_BYTES: u64 = 4_096;
@@ -85,7 +84,7 @@ pub(crate) fn revision(text: &str) -> Option<String> {
 
 /// SHA-256 of a text, as 64 hexadecimal digits.
 pub(crate) fn fingerprint(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    deadelus_runtime::sha256(text.as_bytes()).to_string()
 }
 
 fn read(path: &Path) -> io::Result<String> {

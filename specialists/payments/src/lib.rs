@@ -17,10 +17,9 @@ mod target;
 mod testing;
 mod webhook_verify;
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use deadelus_runtime::{CapabilityName, Specialist, TargetName};
-use hmac_sha2::{Digest, Sha256};
 
 use self::target::Targets;
 pub use self::{
@@ -56,13 +55,4 @@ pub fn specialist(
 #[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
 fn capability(verb: &str) -> CapabilityName {
     format!("payments.{verb}").parse().expect("a capability's name")
-}
-
-/// Lower-case hexadecimal digits of the SHA-256 of a text.
-fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -28,7 +28,7 @@ pub use capability::{
     About, ChangeCapability, Found, Measured, Prepared, ReadCapability, UndoPromise,
 };
 pub use context::{Cancel, Context};
-pub use deadelus_mesh::config::Secret;
+pub use deadelus_mesh::{config::Secret, objects::sha256};
 pub use deadelus_proto::{
     Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Idempotency,
     TargetCard, TargetName, Undo, UndoClass,

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::waivers::{Day, Waiver};
 
@@ -48,8 +47,8 @@ pub struct Finding {
 impl Finding {
     /// Of a rule, a place and what is special about this one there.
     pub(crate) fn fingerprint(rule: &str, place: &str, subject: &str) -> String {
-        let digest = Sha256::digest([rule, place, subject].join("\0"));
-        crate::hex(&digest)[..FINGERPRINT_DIGITS].to_owned()
+        let digest = deadelus_runtime::sha256([rule, place, subject].join("\0").as_bytes());
+        digest.as_str()[..FINGERPRINT_DIGITS].to_owned()
     }
 
     /// `src/a.rs:3:5: github-pat`

@@ -24,7 +24,7 @@ mod waive;
 mod waiver_file;
 mod waivers;
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use deadelus_runtime::{CapabilityName, Specialist, TargetName};
 
@@ -70,15 +70,6 @@ pub fn specialist(
 #[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
 fn capability(verb: &str) -> CapabilityName {
     format!("security.{verb}").parse().expect("a capability's name")
-}
-
-/// Lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

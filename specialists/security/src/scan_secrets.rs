@@ -13,7 +13,6 @@ use deadelus_runtime::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     files::{self, Skipped},
@@ -196,7 +195,7 @@ impl Look {
 
 fn finding(spotted: &Spotted<'_>, place: &str, text: &[u8], lines: &mut Lines<'_>) -> Finding {
     let secret = text[spotted.at.clone()].trim_ascii();
-    let digest = crate::hex(&Sha256::digest(secret));
+    let digest = deadelus_runtime::sha256(secret).to_string();
     let (line, column) = lines.place(spotted.at.start);
     let tail = String::from_utf8_lossy(&secret[secret.len().saturating_sub(4)..]).into_owned();
     let tail =

@@ -5,7 +5,6 @@ use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use time::{Date, Duration, Month, OffsetDateTime};
 
 /// One accepted finding.
@@ -98,7 +97,7 @@ impl Lines {
 
     /// SHA-256 of the text.
     pub(crate) fn fingerprint(&self) -> String {
-        crate::hex(&Sha256::digest(self.text()))
+        deadelus_runtime::sha256(self.text().as_bytes()).to_string()
     }
 
     /// The waivers, with their places.

@@ -16,7 +16,6 @@ use std::{
 
 use deadelus_runtime::{ErrorClass, Failure, file};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::document::DOCUMENT_MAX_BYTES;
 
@@ -158,7 +157,7 @@ pub(super) fn check_sha256(sha256: &str) -> Result<(), Failure> {
 
 /// SHA-256 as 64 hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    deadelus_runtime::sha256(bytes).to_string()
 }
 
 /// SHA-256 of a channel's pointer; `nothing` where there is none.

@@ -89,7 +89,7 @@ impl Observed {
 
     /// SHA-256 of all of it.
     pub(crate) fn fingerprint(&self) -> String {
-        crate::sha256(&serde_json::json!(self).to_string())
+        deadelus_runtime::sha256(serde_json::json!(self).to_string().as_bytes()).to_string()
     }
 }
 

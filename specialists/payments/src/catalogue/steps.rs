@@ -204,7 +204,10 @@ impl Step {
         match self {
             Self::DeleteProduct { id } => client.delete(&format!("/v1/products/{id}")).await,
             Self::CreateProduct { .. } | Self::CreatePrice { .. } => {
-                let key = crate::sha256(&format!("{key}.{}", serde_json::json!(self)));
+                let key = deadelus_runtime::sha256(
+                    format!("{key}.{}", serde_json::json!(self)).as_bytes(),
+                )
+                .to_string();
                 client.post(&self.path(), &self.form(), Some(&key)).await
             }
             Self::SetProduct { .. } | Self::SetPrice { .. } => {
