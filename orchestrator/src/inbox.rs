@@ -49,7 +49,7 @@ enum Refused {
 }
 
 impl Inbox {
-    /// Pulls a partition for as long as `listening` lives.
+    /// Takes a partition's inbox over and pulls it for as long as `listening` lives.
     ///
     /// # Errors
     /// [`MeshError`] when its consumer cannot be had.
@@ -58,7 +58,7 @@ impl Inbox {
         partition: u16,
         listening: &mut JoinSet<()>,
     ) -> Result<(), MeshError> {
-        let consumer = streams::inbox_consumer(&self.mesh, partition).await?;
+        let consumer = streams::take_inbox(&self.mesh, partition).await?;
         listening.spawn(self.clone().pull_from(consumer));
         Ok(())
     }

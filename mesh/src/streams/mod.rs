@@ -100,20 +100,30 @@ pub async fn task_consumer(
     ensure_consumer(mesh, TASKS, config).await
 }
 
-/// The consumer of one partition's inbox, shared by all replicas of the orchestrator.
+/// The consumer of one partition's inbox, made anew for the replica that takes the partition over.
+///
+/// Whoever pulled before pulls no more, though it may be frozen with a request open; what it was
+/// brought and has not acknowledged comes to the new puller at once, not after [`INBOX_ACK_WAIT`].
 ///
 /// It is redelivered without end: what cannot be handled is the orchestrator's to terminate, with
 /// the reason, because a report that merely expired would be lost.
 ///
 /// # Errors
 /// As [`ensure`]; also when [`INBOX`] is missing.
-pub async fn inbox_consumer(mesh: &Mesh, partition: u16) -> Result<PullConsumer, MeshError> {
+pub async fn take_inbox(mesh: &Mesh, partition: u16) -> Result<PullConsumer, MeshError> {
+    let name = format!("partition-{partition}");
+    let gone = stream(mesh, INBOX).await?.delete_consumer(&name).await;
+    if let Err(error) = gone
+        && !is_missing(&error)
+    {
+        return Err(MeshError::jetstream(format!("take over consumer {name}"), error));
+    }
     let config = pull::Config {
         filter_subject: mesh.subjects.inbox_of(partition),
         ack_wait: INBOX_ACK_WAIT,
         max_deliver: -1,
         max_ack_pending: INBOX_ACK_PENDING_MAX,
-        ..durable(&format!("partition-{partition}"))
+        ..durable(&name)
     };
     ensure_consumer(mesh, INBOX, config).await
 }
@@ -194,6 +204,11 @@ async fn ask(
         tracing::info!(subject, error = chain(&*not_yet), "waiting for JetStream");
         tokio::time::sleep(ENSURE_PAUSE).await;
     }
+}
+
+fn is_missing(error: &stream::ConsumerError) -> bool {
+    let stream::ConsumerErrorKind::JetStream(said) = error.kind() else { return false };
+    said.error_code() == ErrorCode::CONSUMER_NOT_FOUND
 }
 
 fn durable(name: &str) -> pull::Config {

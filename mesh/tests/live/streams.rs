@@ -94,8 +94,31 @@ async fn consumers_are_as_the_contract_says() {
     assert_eq!((config.ack_wait, config.max_deliver), (TASK_ACK_WAIT, TASK_DELIVERIES_MAX));
     assert!(config.backoff.is_empty());
     for partition in 0..deadelus_proto::limits::PARTITIONS {
-        streams::inbox_consumer(&mesh, partition).await.unwrap();
+        streams::take_inbox(&mesh, partition).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_takes_an_inbox_over_has_all_of_it_at_once() {
+    let (_server, mesh) = mesh().await;
+    let frozen = streams::take_inbox(&mesh, 3).await.unwrap();
+    // Two delivered and not acknowledged, one acknowledged, and a pull open for what comes next.
+    let mut brought = frozen.messages().await.unwrap();
+    let subject = mesh.subjects.inbox_of(3).replace(['*', '>'], "x");
+    for word in ["one", "two", "three"] {
+        mesh.jetstream.publish(subject.clone(), word.into()).await.unwrap().await.unwrap();
+    }
+    let first = brought.next().await.unwrap().unwrap();
+    first.double_ack().await.unwrap();
+    let second = brought.next().await.unwrap().unwrap();
+    let mut taken = streams::take_inbox(&mesh, 3).await.unwrap().messages().await.unwrap();
+    mesh.jetstream.publish(subject, "four".into()).await.unwrap().await.unwrap();
+    for word in ["two", "three", "four"] {
+        let message = taken.next().await.unwrap().unwrap();
+        assert_eq!((&*message.payload, message.info().unwrap().delivered), (word.as_bytes(), 1));
+    }
+    // Awake again, the first one may still say that it is done with what it has.
+    second.ack().await.unwrap();
 }
 
 #[tokio::test]
