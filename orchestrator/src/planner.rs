@@ -4,6 +4,8 @@
 
 pub mod blueprint;
 pub mod intent;
+pub mod lint;
+pub mod shelf;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,11 @@ use deadelus_proto::{SpecialistCard, TargetName};
 use self::{
     blueprint::Blueprint,
     intent::{Fit, SURE_ENOUGH},
+    shelf::Shelf,
 };
+
+/// Two blueprints whose fits differ by less than this are both meant, for all we can know.
+const TOO_CLOSE: f64 = 0.05;
 
 /// How many of the nearest blueprints a person is shown.
 const NEAREST_SHOWN: usize = 3;
@@ -51,6 +57,12 @@ pub enum NoPlan {
         /// The nearest, best first, with their fit.
         nearest: Vec<(String, String, Fit)>,
     },
+    /// Several fit, and none much better than the others.
+    #[error("these words fit several blueprints; choose one with --blueprint")]
+    Ambiguous {
+        /// They, best first, with their fit.
+        nearest: Vec<(String, String, Fit)>,
+    },
     /// The one asked for does not exist.
     #[error("there is no blueprint {name:?}; there are {}", known.join(", "))]
     Unknown {
@@ -71,12 +83,8 @@ pub enum NoPlan {
 ///
 /// # Errors
 /// [`NoPlan`], with what a person can do about it.
-pub fn plan(
-    wish: &Wish,
-    blueprints: &[Blueprint],
-    cards: &[SpecialistCard],
-) -> Result<Proposal, NoPlan> {
-    let (blueprint, fit) = choose(wish, blueprints)?;
+pub fn plan(wish: &Wish, shelf: &Shelf, cards: &[SpecialistCard]) -> Result<Proposal, NoPlan> {
+    let (blueprint, fit) = choose(wish, shelf)?;
     let plan = blueprint
         .instantiate(&wish.request, &wish.target, &wish.params, cards)
         .map_err(NoPlan::Params)?;
@@ -84,28 +92,29 @@ pub fn plan(
     Ok(Proposal { plan, blueprint: blueprint.blueprint.clone(), fit })
 }
 
-fn choose<'b>(wish: &Wish, blueprints: &'b [Blueprint]) -> Result<(&'b Blueprint, Fit), NoPlan> {
+fn choose<'s>(wish: &Wish, shelf: &'s Shelf) -> Result<(&'s Blueprint, Fit), NoPlan> {
     if let Some(name) = &wish.blueprint {
-        let chosen = blueprints.iter().find(|b| b.blueprint == *name);
         let fit = Fit { confidence: 1.0, because: "it was asked for by name".to_owned() };
-        return chosen.map(|b| (b, fit)).ok_or_else(|| NoPlan::Unknown {
+        return shelf.get(name).map(|b| (b, fit)).ok_or_else(|| NoPlan::Unknown {
             name: name.clone(),
-            known: blueprints.iter().map(|b| b.blueprint.clone()).collect(),
+            known: shelf.keys().cloned().collect(),
         });
     }
     let mut fits: Vec<(&Blueprint, Fit)> =
-        blueprints.iter().map(|b| (b, b.intent.fit(&wish.request))).collect();
+        shelf.values().map(|b| (b, b.intent.fit(&wish.request))).collect();
     fits.sort_by(|(_, a), (_, b)| b.confidence.total_cmp(&a.confidence));
-    match fits.first() {
-        Some((blueprint, fit)) if fit.confidence >= SURE_ENOUGH => Ok((blueprint, fit.clone())),
-        Some(_) | None => Err(NoPlan::Unmatched {
-            nearest: fits
-                .into_iter()
-                .take(NEAREST_SHOWN)
-                .map(|(b, fit)| (b.blueprint.clone(), b.title.clone(), fit))
-                .collect(),
-        }),
+    let sure = fits.iter().take_while(|(_, fit)| fit.confidence >= SURE_ENOUGH);
+    let best = fits.first().map_or(0.0, |(_, fit)| fit.confidence);
+    match sure.take_while(|(_, fit)| best - fit.confidence < TOO_CLOSE).count() {
+        0 => Err(NoPlan::Unmatched { nearest: nearest(fits) }),
+        1 => Ok(fits.swap_remove(0)),
+        _ => Err(NoPlan::Ambiguous { nearest: nearest(fits) }),
     }
+}
+
+fn nearest(fits: Vec<(&Blueprint, Fit)>) -> Vec<(String, String, Fit)> {
+    let shown = fits.into_iter().take(NEAREST_SHOWN);
+    shown.map(|(b, fit)| (b.blueprint.clone(), b.title.clone(), fit)).collect()
 }
 
 #[cfg(test)]
@@ -122,8 +131,8 @@ mod tests {
     }
 
     fn chosen(request: &str) -> Result<String, NoPlan> {
-        let blueprints = blueprint::built_in().unwrap();
-        choose(&wish(request, None), &blueprints).map(|(b, _)| b.blueprint.clone())
+        let shelf = shelf::built_in().unwrap();
+        choose(&wish(request, None), &shelf).map(|(b, _)| b.blueprint.clone())
     }
 
     #[test]
@@ -156,9 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn words_that_fit_two_blueprints_alike_choose_none() {
+        let mut shelf = shelf::built_in().unwrap();
+        let twin = Blueprint { blueprint: "twin".to_owned(), ..shelf["slow-endpoint"].clone() };
+        shelf.insert("twin".to_owned(), twin);
+        let error = choose(&wish("the checkout is slow", None), &shelf).unwrap_err();
+        assert!(matches!(&error, NoPlan::Ambiguous { nearest } if nearest.len() == 2), "{error}");
+        assert!(choose(&wish("the checkout is slow", Some("twin")), &shelf).is_ok());
+    }
+
+    #[test]
     fn a_name_that_is_not_there_is_answered_with_what_is() {
-        let blueprints = blueprint::built_in().unwrap();
-        let error = choose(&wish("x", Some("slow")), &blueprints).unwrap_err();
+        let shelf = shelf::built_in().unwrap();
+        let error = choose(&wish("x", Some("slow")), &shelf).unwrap_err();
         assert_eq!(error.to_string(), "there is no blueprint \"slow\"; there are slow-endpoint");
     }
 }

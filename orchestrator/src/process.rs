@@ -12,7 +12,7 @@ use deadelus_mesh::{
 
 use crate::{
     api, beats, cards::Cards, config::Config, hub::Hub, inbox::Inbox, journal::Journal,
-    partitions::Partitions, planner::blueprint, plans::Plans,
+    partitions::Partitions, planner::shelf, plans::Plans,
 };
 
 /// Spans that are not delivered by then are lost; the process goes.
@@ -69,10 +69,11 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
+    let blueprints = shelf::open(config.orchestrator.blueprints.as_deref())?;
     let mesh = deadelus_mesh::connect(&config.nats, owner).await?;
     streams::ensure(&mesh, config.nats.replicas).await?;
     let cards = Cards::follow(&mesh).await?;
-    let service = api::serve(&mesh, owner, cards.clone(), blueprint::built_in()?).await?;
+    let service = api::serve(&mesh, owner, cards.clone(), blueprints).await?;
     let journal = Journal::open(mesh.clone(), owner.to_owned()).await?;
     let (hub, parcels) = Hub::new(config.orchestrator.open_workflows_max);
     let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans: Plans::new(cards) };

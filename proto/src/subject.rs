@@ -46,13 +46,22 @@ pub enum Subject {
 pub enum Api {
     /// Words in, plan out.
     Plan,
+    /// Which requests are ready.
+    Blueprints,
+    /// What is wrong with a blueprint or a plan.
+    Lint,
 }
 
 impl Api {
+    /// Everything that may be asked.
+    pub const ALL: [Self; 3] = [Self::Plan, Self::Blueprints, Self::Lint];
+
     /// The subject's last token.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Plan => "plan",
+            Self::Blueprints => "blueprints",
+            Self::Lint => "lint",
         }
     }
 }
@@ -108,7 +117,10 @@ impl FromStr for Subject {
                 instance.parse().map_err(|e| bad(&e))?,
             ),
             ["card", specialist] => Self::Card(specialist.parse().map_err(|e| bad(&e))?),
-            ["api", "plan"] => Self::Api(Api::Plan),
+            ["api", verb] => {
+                let api = Api::ALL.into_iter().find(|api| api.as_str() == verb);
+                Self::Api(api.ok_or_else(|| bad(&format!("nobody answers {verb:?}")))?)
+            }
             _ => return Err(bad(&format!("{text:?} is none of the mesh's"))),
         };
         // A partition that does not belong to its workflow would be decided twice.
@@ -212,6 +224,7 @@ mod tests {
             Subject::Worker("db".parse().unwrap(), "db-7f".parse().unwrap()),
             Subject::Card("db".parse().unwrap()),
             Subject::Api(Api::Plan),
+            Subject::Api(Api::Lint),
         ]
     }
 

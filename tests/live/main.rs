@@ -5,6 +5,7 @@
 
 mod arrows;
 mod bad_input;
+mod blueprints;
 mod cli;
 mod golden2;
 mod house;

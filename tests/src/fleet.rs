@@ -32,7 +32,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A server, these specialists with their `[targets.…]` tables of TOML, and an orchestrator.
+    /// A server, these specialists with their `[targets.…]` tables of TOML, and an orchestrator,
+    /// which may have lines of its own under [`ORCHESTRATOR`].
     ///
     /// # Panics
     /// When they do not come up.
@@ -52,12 +53,14 @@ impl Fleet {
         let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
         let processes = BTreeMap::new();
         let mut fleet = Self { processes, nats: NatsServer::start(), home, collector };
-        for (specialist, targets) in specialists {
+        let is_orchestrator = |(name, _): &&(&str, &str)| *name == ORCHESTRATOR;
+        for (specialist, targets) in specialists.iter().filter(|s| !is_orchestrator(s)) {
             fleet.spawn(specialist, specialist, targets);
         }
         fleet.until_ready();
         // Last, so that it knows the others' cards before the first plan comes.
-        fleet.join(ORCHESTRATOR, ORCHESTRATOR, "");
+        let own = specialists.iter().find(is_orchestrator).map_or("", |(_, lines)| lines);
+        fleet.join(ORCHESTRATOR, ORCHESTRATOR, own);
         fleet
     }
 

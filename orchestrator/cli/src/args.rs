@@ -65,6 +65,10 @@ pub(crate) enum Command {
     Look(Look),
     #[command(flatten)]
     Decide(Decision),
+    /// List the requests that are ready, or explain one: its parameters, tasks, and what finds it
+    Blueprints(Blueprints),
+    /// Say everything that is wrong with a blueprint or a plan of your own
+    Lint(Lint),
     /// List the specialists, what they can do and to which targets
     Specialists(Output),
     /// Print the completions of a shell
@@ -243,6 +247,23 @@ pub(crate) struct Plan {
     /// yaml is the plan itself, to be edited and given back with --file
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Blueprints {
+    /// The one to explain; without it all are listed
+    pub(crate) name: Option<String>,
+    /// yaml is the blueprint itself, to begin one of your own with
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// A blueprint or a plan (YAML or JSON)
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

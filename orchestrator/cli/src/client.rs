@@ -26,7 +26,7 @@ use crate::{args::Place, error::CliError, history::History, home::Home, ids};
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// The planner answers within milliseconds; a busy orchestrator within this.
-const PLAN_MAX: Duration = Duration::from_secs(10);
+const ASK_MAX: Duration = Duration::from_secs(10);
 
 /// An orchestrator decides a message within milliseconds; one that has just died hands over
 /// within this.
@@ -88,21 +88,25 @@ impl Client {
         Ok(Self { mesh, url, by: user.unwrap_or_else(number) })
     }
 
-    /// A plan for a request.
+    /// Asks an orchestrator.
     ///
     /// # Errors
     /// [`CliError::NoOrchestrator`] when nobody answers.
-    pub(crate) async fn plan(&self, request: pb::PlanRequest) -> Result<pb::PlanAnswer, CliError> {
-        let subject = self.mesh.subjects.of(&Subject::Api(Api::Plan));
-        let asked = self.mesh.client.request(subject, request.encode_to_vec().into());
-        let answer = match timeout(PLAN_MAX, asked).await {
+    pub(crate) async fn ask<A: Message + Default>(
+        &self,
+        api: Api,
+        question: &impl Message,
+    ) -> Result<A, CliError> {
+        let subject = self.mesh.subjects.of(&Subject::Api(api));
+        let asked = self.mesh.client.request(subject, question.encode_to_vec().into());
+        let answer = match timeout(ASK_MAX, asked).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(e)) if e.kind() != RequestErrorKind::NoResponders => {
-                return Err(CliError::nats("ask for a plan")(e));
+                return Err(CliError::nats("ask the orchestrator")(e));
             }
             Ok(Err(_)) | Err(_) => return Err(CliError::NoOrchestrator),
         };
-        pb::PlanAnswer::decode(answer.payload).map_err(CliError::nats("read the plan"))
+        A::decode(answer.payload).map_err(CliError::nats("read the orchestrator's answer"))
     }
 
     /// Sends a person's message to the orchestrator and waits for its word.

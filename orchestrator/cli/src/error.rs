@@ -31,6 +31,8 @@ pub(crate) enum CliError {
     NoLetter(u64),
     #[error("there is no artefact {0}")]
     NoArtefact(String),
+    #[error("there is no blueprint {0}")]
+    NoBlueprint(String),
     #[error("{0}")]
     Refused(String),
     #[error("{0}")]
@@ -39,6 +41,8 @@ pub(crate) enum CliError {
     NoPlan(Vec<String>),
     #[error("this plan does not make sense here{}", listed(.0))]
     BadPlan(Vec<String>),
+    #[error("{file} cannot be used as a {kind}{}", listed(problems))]
+    Unsound { file: String, kind: String, problems: Vec<String> },
     #[error("the log of {workflow} cannot be read: {problem}")]
     Log { workflow: String, problem: String },
     #[error("cannot {what}")]
@@ -74,8 +78,11 @@ impl CliError {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::NoServer { .. } | Self::NoOrchestrator => Exit::Unreachable,
-            Self::NoWorkflow(_) | Self::NoArtefact(_) | Self::NoLetter(_) => Exit::NotFound,
-            Self::NoPlan(_) | Self::BadPlan(_) => Exit::NoPlan,
+            Self::NoWorkflow(_)
+            | Self::NoArtefact(_)
+            | Self::NoLetter(_)
+            | Self::NoBlueprint(_) => Exit::NotFound,
+            Self::NoPlan(_) | Self::BadPlan(_) | Self::Unsound { .. } => Exit::NoPlan,
             Self::Mesh(MeshError::Unreachable { .. }) => Exit::Unreachable,
             Self::Mesh(MeshError::NoArtefact { .. }) => Exit::NotFound,
             Self::File { .. }
@@ -118,9 +125,16 @@ impl CliError {
             Self::NoWorkflow(_) => "list them with `deadelus list`".to_owned(),
             Self::NoLetter(_) => "list them with `deadelus dead list`".to_owned(),
             Self::NoArtefact(_) => "`deadelus report ID` names those of a workflow".to_owned(),
+            Self::NoBlueprint(_) => "list them with `deadelus blueprints`".to_owned(),
             Self::NoPlan(_) => {
-                "say it in other words, choose one with --blueprint, or bring a plan of your own \
-                 with --file plan.yaml"
+                "`deadelus blueprints` lists what is ready, and `deadelus blueprints NAME` what \
+                 words and parameters it takes; choose one with --blueprint, or bring a plan of \
+                 your own with --file plan.yaml"
+                    .to_owned()
+            }
+            Self::Unsound { .. } => {
+                "change each place, and lint again; `deadelus specialists` lists what can be \
+                 done, `deadelus blueprints NAME -o yaml` shows a blueprint that can be used"
                     .to_owned()
             }
             Self::BadPlan(_) => {

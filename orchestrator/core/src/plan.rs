@@ -23,7 +23,7 @@ use serde_json::Value;
 pub use checked::{CheckedGate, CheckedPlan, CheckedScope, CheckedTask, Contract};
 pub(crate) use problem::unknown;
 pub use problem::{Problem, Problems};
-pub use read::schema;
+pub use read::{read_tree, schema, shaped};
 
 /// The version of the plan format that this crate reads.
 pub const FORMAT: u32 = 1;

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 
 use deadelus_core::plan::Plan;
 use deadelus_proto::{SpecialistCard, TargetName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::intent::Intent;
 
-/// The blueprints that come with the program.
-const BUILT_IN: [(&str, &str); 1] =
-    [("slow-endpoint.yaml", include_str!("../../blueprints/slow-endpoint.yaml"))];
-
 /// A parameterised plan.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "Deadelus blueprint")]
 pub struct Blueprint {
-    /// Its name.
+    /// Its name: 1 to 64 of a-z 0-9 and -.
     pub blueprint: String,
     /// One line.
     pub title: String,
@@ -26,46 +24,44 @@ pub struct Blueprint {
     /// Which requests it is for.
     pub intent: Intent,
     /// What may be set with `--param`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Param>,
     /// The plan, with `{param}` in its texts and `params.*` in its expressions.
     pub plan: Plan,
+    /// Where it stands: `built in`, or a file. Not part of what is written.
+    #[serde(skip)]
+    pub source: String,
 }
 
 /// One parameter of a blueprint.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Param {
+    /// What its values are.
+    #[serde(rename = "type")]
+    pub kind: Kind,
     /// In a sentence.
     pub summary: String,
-    /// Its value unless given, and its type.
-    pub default: Value,
+    /// Its value unless given. Without one it must be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
     /// `<specialist>.<fact>` of the target, used before the default.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_fact: Option<String>,
 }
 
-/// A blueprint file that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("blueprint {file}")]
-pub struct BadBlueprint {
-    file: String,
-    #[source]
-    source: serde_yaml_ng::Error,
-}
-
-/// The blueprints that come with the program.
-///
-/// # Errors
-/// [`BadBlueprint`] naming the file; a test keeps the built-in ones from ever causing it.
-pub fn built_in() -> Result<Vec<Blueprint>, BadBlueprint> {
-    BUILT_IN
-        .iter()
-        .map(|(file, text)| {
-            serde_yaml_ng::from_str(text)
-                .map_err(|source| BadBlueprint { file: (*file).to_owned(), source })
-        })
-        .collect()
+/// What the values of a parameter are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number, whole or not.
+    Number,
+    /// `true` or `false`.
+    Boolean,
 }
 
 impl Blueprint {
@@ -86,25 +82,29 @@ impl Blueprint {
         let mut params = BTreeMap::new();
         for (name, param) in &self.params {
             let text = given.get(name).cloned().or_else(|| param.fact(target, cards));
-            match text.map_or_else(|| Ok(param.default.clone()), |text| param.parse(name, &text)) {
+            match param.value(name, text.as_deref()) {
                 Ok(value) => {
                     params.insert(name.clone(), value);
                 }
                 Err(problem) => problems.push(problem),
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        if problems.is_empty() { Ok(self.filled(request, target, params)) } else { Err(problems) }
+    }
+
+    fn filled(&self, request: &str, target: &TargetName, params: BTreeMap<String, Value>) -> Plan {
         let mut plan = self.plan.clone();
         request.clone_into(&mut plan.request);
         plan.target = Some(target.to_string());
-        plan.title = fill(&plan.title, target, &params);
-        for criterion in &mut plan.success {
-            criterion.criterion = fill(&criterion.criterion, target, &params);
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut words: BTreeMap<&str, String> =
+            params.iter().map(|(name, value)| (name.as_str(), shown(value))).collect();
+        words.insert("target", target.to_string());
+        for text in texts(&mut plan) {
+            *text = fill(text, &words);
         }
         plan.params.extend(params);
-        Ok(plan)
+        plan
     }
 
     fn unknown(&self, name: &str) -> Option<String> {
@@ -112,10 +112,10 @@ impl Blueprint {
             return None;
         }
         let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
+        let has = if known.is_empty() { "none at all".to_owned() } else { known.join(", ") };
         Some(format!(
-            "param {name}: blueprint {} has none of that name; it has {}",
+            "param {name}: blueprint {} has none of that name; it has {has}",
             self.blueprint,
-            known.join(", ")
         ))
     }
 }
@@ -127,62 +127,152 @@ impl Param {
         card.targets.iter().find(|t| t.name == *target)?.facts.get(fact).cloned()
     }
 
-    /// Of the default's type.
-    fn parse(&self, name: &str, text: &str) -> Result<Value, String> {
-        let wrong = |kind: &str| format!("param {name}: {text:?} is not {kind}");
-        match &self.default {
-            Value::Number(_) => {
-                let number = text.parse::<i64>().map(Value::from).or_else(|_| {
-                    text.parse::<f64>().map_err(|_| wrong("a number")).map(Value::from)
-                })?;
-                if number.is_null() { Err(wrong("a finite number")) } else { Ok(number) }
-            }
-            Value::Bool(_) => text.parse().map(Value::Bool).map_err(|_| wrong("true or false")),
-            Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
-                Ok(Value::String(text.to_owned()))
-            }
+    fn value(&self, name: &str, given: Option<&str>) -> Result<Value, String> {
+        match (given, &self.default) {
+            (Some(text), _) => self
+                .kind
+                .parse(text)
+                .ok_or_else(|| format!("param {name}: {text:?} is not {}", self.kind.says())),
+            (None, Some(default)) => Ok(default.clone()),
+            (None, None) => Err(format!(
+                "param {name} is missing: --param {name}=… ({})",
+                self.summary.trim_end_matches('.')
+            )),
         }
     }
 }
 
-/// Puts `{target}` and `{param}` into a text for people.
-fn fill(text: &str, target: &TargetName, params: &BTreeMap<String, Value>) -> String {
-    let mut text = text.replace("{target}", target.as_str());
-    for (name, value) in params {
-        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        text = text.replace(&format!("{{{name}}}"), &shown);
+impl Kind {
+    /// The value that a text stands for.
+    pub fn parse(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Text => Some(text.into()),
+            Self::Integer => text.parse::<i64>().ok().map(Value::from),
+            // A number that is whole is one: 3 and 3.0 would give two digests.
+            Self::Number => Self::Integer.parse(text).or_else(|| {
+                let number = text.parse::<f64>().ok().filter(|n| n.is_finite())?;
+                Some(number.into())
+            }),
+            Self::Boolean => text.parse::<bool>().ok().map(Value::from),
+        }
     }
-    text
+
+    /// Whether a value is one of this kind.
+    pub fn allows(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Integer => value.is_i64(),
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+        }
+    }
+
+    /// `a whole number`
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+        }
+    }
+
+    /// Some value of this kind, for a plan that is only looked at.
+    pub(super) fn sample(self) -> Value {
+        match self {
+            Self::Text => "sample".into(),
+            Self::Integer | Self::Number => 1.into(),
+            Self::Boolean => true.into(),
+        }
+    }
+}
+
+/// The texts of a plan that are for people, and may name parameters.
+pub(super) fn texts(plan: &mut Plan) -> Vec<&mut String> {
+    let mut texts = vec![&mut plan.title];
+    for task in plan.tasks.values_mut() {
+        texts.push(&mut task.title);
+    }
+    for phase in &mut plan.phases {
+        texts.extend([&mut phase.title, &mut phase.milestone]);
+    }
+    for risk in &mut plan.risks {
+        texts.extend([&mut risk.risk, &mut risk.mitigation]);
+    }
+    texts.extend(plan.success.iter_mut().map(|c| &mut c.criterion));
+    texts
+}
+
+/// Puts what `{name}` stands for into a text; what has no value stays as it is.
+fn fill(text: &str, words: &BTreeMap<&str, String>) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let word = after.split_once('}').and_then(|(name, tail)| Some((words.get(name)?, tail)));
+        if let Some((word, tail)) = word {
+            filled.push_str(word);
+            rest = tail;
+        } else {
+            filled.push('{');
+            rest = after;
+        }
+    }
+    filled + rest
+}
+
+/// The names between braces in a text, as [`fill`] would look for them.
+pub(super) fn braced(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_built_in_ones_can_be_read() {
-        let blueprints = built_in().unwrap();
-        assert_eq!(blueprints.len(), BUILT_IN.len());
-        for blueprint in blueprints {
-            let weights: f64 = blueprint.intent.signals.iter().map(|s| s.weight).sum();
-            assert!((weights - 1.0).abs() < 1e-9, "{}: {weights}", blueprint.blueprint);
-        }
+    fn slow() -> Blueprint {
+        crate::planner::shelf::built_in().unwrap().remove("slow-endpoint").unwrap()
+    }
+
+    fn made(blueprint: &Blueprint, given: &[(&str, &str)]) -> Result<Plan, Vec<String>> {
+        let given = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        blueprint.instantiate("it is slow", &"shop".parse().unwrap(), &given, &[])
     }
 
     #[test]
     fn parameters_are_typed_and_unknown_ones_are_named() {
-        let blueprint = &built_in().unwrap()[0];
-        let shop = "shop".parse().unwrap();
-        let given = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-        };
-        let plan =
-            blueprint.instantiate("it is slow", &shop, &given(&[("p95_ms", "30")]), &[]).unwrap();
+        let plan = made(&slow(), &[("p95_ms", "30")]).unwrap();
         assert_eq!(plan.params["p95_ms"], 30);
         assert!(plan.success[0].criterion.contains("30 ms"));
-        let problems = blueprint
-            .instantiate("", &shop, &given(&[("p95_ms", "fast"), ("p59", "1")]), &[])
-            .unwrap_err();
-        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(plan.title.contains("shop"), "{}", plan.title);
+        let problems = made(&slow(), &[("p95_ms", "fast"), ("p59", "1"), ("runs", "2.5")]);
+        assert_eq!(
+            problems.unwrap_err(),
+            [
+                "param p59: blueprint slow-endpoint has none of that name; it has fixed_revision, \
+                 min_share, p95_ms, runs",
+                "param p95_ms: \"fast\" is not a number",
+                "param runs: \"2.5\" is not a whole number",
+            ]
+        );
+    }
+
+    #[test]
+    fn one_without_a_default_must_be_given() {
+        let mut blueprint = slow();
+        blueprint.params.get_mut("p95_ms").unwrap().default = None;
+        let problems = made(&blueprint, &[]).unwrap_err();
+        assert!(
+            problems[0].starts_with("param p95_ms is missing: --param p95_ms=…"),
+            "{problems:?}"
+        );
+        assert!(made(&blueprint, &[("p95_ms", "5")]).is_ok());
+    }
+
+    #[test]
+    fn what_is_filled_in_is_not_read_again() {
+        let words = BTreeMap::from([("a", "{b}".to_owned()), ("b", "2".to_owned())]);
+        assert_eq!(fill("{a} {b} {c} {", &words), "{b} 2 {c} {");
+        assert_eq!(braced("{a} is {b").collect::<Vec<_>>(), ["a"]);
     }
 }

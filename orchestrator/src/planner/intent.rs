@@ -1,13 +1,14 @@
 //! Which blueprint a person's words ask for, why, and how sure that is. Deterministic, and honest
 //! when nothing fits: a near miss is named, never taken.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Below this nothing is chosen; the nearest are shown instead.
 pub const SURE_ENOUGH: f64 = 0.6;
 
 /// Words that speak for a blueprint, and words that speak against it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Intent {
     /// Each adds its weight once; the weights of a blueprint add up to 1.
@@ -18,7 +19,7 @@ pub struct Intent {
 }
 
 /// One thing a request may say, in any of several words.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Signal {
     /// What the words say: "something is slow".
@@ -82,6 +83,11 @@ fn words_of(text: &str) -> String {
         words.push(' ');
     }
     words
+}
+
+/// A word or phrase as it is compared.
+pub(super) fn normal(text: &str) -> String {
+    words_of(text).trim().to_owned()
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 pub(crate) mod artefact;
 pub(crate) mod audit;
+pub(crate) mod blueprints;
 pub(crate) mod dead;
 pub(crate) mod decide;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod fork;
+pub(crate) mod lint;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod report;

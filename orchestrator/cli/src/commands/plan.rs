@@ -1,7 +1,10 @@
 //! `deadelus plan`: from words or a file to a checked plan, shown and not carried out.
 
 use deadelus_core::{CheckedPlan, Problems};
-use deadelus_proto::pb::{self, plan_answer};
+use deadelus_proto::{
+    pb::{self, plan_answer},
+    subject::Api,
+};
 
 use crate::{
     args::{Place, Plan, PlanFormat, Wish},
@@ -64,7 +67,8 @@ async fn ask(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliE
         blueprint: wish.blueprint.clone().unwrap_or_default(),
         params: wish.params.iter().cloned().collect(),
     };
-    match client.plan(request).await?.result {
+    let answer: pb::PlanAnswer = client.ask(Api::Plan, &request).await?;
+    match answer.result {
         Some(plan_answer::Result::Proposal(proposal)) => {
             let plan = CheckedPlan::from_json(&proposal.plan_json).map_err(refused)?;
             let origin = Origin {

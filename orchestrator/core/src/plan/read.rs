@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use deadelus_proto::limits::PLAN_MAX_BYTES;
 use jsonschema::Validator;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{FORMAT, Plan, Problems, tree};
@@ -15,13 +15,7 @@ impl Plan {
     /// # Errors
     /// Every way in which the text has not the shape of a plan.
     pub fn read(text: &str) -> Result<Self, Problems> {
-        if text.len() > PLAN_MAX_BYTES {
-            let size = text.len();
-            return Err(Problems::one("", format!("{size} bytes; at most {PLAN_MAX_BYTES}")));
-        }
-        let is_json = text.trim_start().starts_with('{');
-        let tree = if is_json { tree::json(text) } else { tree::yaml(text) };
-        Self::from_tree(tree.map_err(|e| Problems::one("", e))?)
+        Self::from_tree(read_tree(text)?)
     }
 
     /// Reads a plan that is already a JSON value.
@@ -40,16 +34,37 @@ impl Plan {
                 return Err(Problems::one("deadelus", what));
             }
         }
-        let mut problems = Problems::default();
-        if let Some(validator) = SHAPE.as_ref() {
-            for error in validator.iter_errors(&tree) {
-                let what = crate::cut(&error.to_string(), 400);
-                problems.add(place(error.instance_path().as_str()), what);
-            }
-        }
-        problems.or(())?;
-        Self::deserialize(tree).map_err(|e| Problems::one("", e))
+        shaped(tree, SHAPE.as_ref())
     }
+}
+
+/// The tree of a file that a person wrote, within bounds and without duplicate keys; JSON when it
+/// begins with a brace, YAML otherwise.
+///
+/// # Errors
+/// Why it is neither, or too large.
+pub fn read_tree(text: &str) -> Result<Value, Problems> {
+    if text.len() > PLAN_MAX_BYTES {
+        let size = text.len();
+        return Err(Problems::one("", format!("{size} bytes; at most {PLAN_MAX_BYTES}")));
+    }
+    let is_json = text.trim_start().starts_with('{');
+    let tree = if is_json { tree::json(text) } else { tree::yaml(text) };
+    tree.map_err(|e| Problems::one("", e))
+}
+
+/// The value of a tree that a schema allows.
+///
+/// # Errors
+/// Every way in which the tree has not that shape, each with its place.
+pub fn shaped<T: DeserializeOwned>(tree: Value, schema: Option<&Validator>) -> Result<T, Problems> {
+    let mut problems = Problems::default();
+    for error in schema.iter().flat_map(|validator| validator.iter_errors(&tree)) {
+        let what = crate::cut(&error.to_string(), 400);
+        problems.add(place(error.instance_path().as_str()), what);
+    }
+    problems.or(())?;
+    T::deserialize(tree).map_err(|e| Problems::one("", e))
 }
 
 /// The JSON Schema of the plan format, as `plan.schema.json` holds it.
