@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Larger payloads travel by reference: a log message must stay cheap to store, replicate and replay.
 pub const INLINE_PAYLOAD_MAX_BYTES: usize = 128 * 1024;
 
+/// Bytes of a task's inputs once every expression in them has its value. A specialist takes no more,
+/// whatever an artefact of that name turns out to be.
+pub const INPUTS_MAX_BYTES: usize = 1024 * 1024;
+
 /// A plan travels and is logged inline; the server's own message limit is 1 MiB.
 pub const PLAN_MAX_BYTES: usize = 512 * 1024;
 

@@ -7,6 +7,9 @@ use crate::{CapabilityName, Malformed, SpecialistName, TaskId, WorkflowId, limit
 /// The default first tokens of every subject.
 pub const DEFAULT_PREFIX: &str = "deadelus.v1";
 
+/// Of what is wrong with a subject that is none: enough to know it by.
+const SHOWN_MAX_CHARS: usize = 200;
+
 /// A subject below the prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
@@ -90,7 +93,12 @@ impl FromStr for Subject {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let bad = |e: &dyn fmt::Display| Malformed::new("subject", e);
+        let bad = |e: &dyn fmt::Display| {
+            Malformed::new(
+                "subject",
+                e.to_string().chars().take(SHOWN_MAX_CHARS).collect::<String>(),
+            )
+        };
         let tokens: Vec<&str> = text.split('.').collect();
         let subject = match tokens[..] {
             ["task", specialist, verb] => {

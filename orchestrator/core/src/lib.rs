@@ -74,7 +74,7 @@ pub use workflow::{
 };
 
 /// A text cut to what an error message may repeat.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     cut(text, limits::SHOWN_MAX_CHARS)
 }
 

@@ -21,6 +21,22 @@ pub const TIMEOUT_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Values in a plan file, aliases expanded: what keeps a YAML bomb from filling the memory.
 pub const PLAN_VALUES_MAX: usize = 200_000;
 
+/// Brackets open at once in the text of a YAML file: its scanner looks at every open one again with
+/// every token, and knows no bound of its own.
+pub const YAML_BRACKETS_MAX: usize = 256;
+
+/// Expressions of one plan: five for each of its tasks. Each takes a parser some tens of microseconds.
+pub const PLAN_EXPRESSIONS_MAX: usize = 10_000;
+
+/// Characters of a place that a problem names, and of what is wrong there: an answer with every problem
+/// of a plan fits into one message.
+pub const PLACE_MAX_CHARS: usize = 200;
+pub const PROBLEM_MAX_CHARS: usize = 500;
+
+/// Names that a misspelt one is compared with: enough for a person's plan, and a generated one is
+/// refused as fast.
+pub const NAMES_COMPARED_MAX: usize = 256;
+
 /// Levels in a plan file; inputs are data, not programs.
 pub const PLAN_DEPTH_MAX: usize = 32;
 
@@ -33,14 +49,12 @@ pub const EXPRESSION_MAX_CHARS: usize = 1_000;
 /// Levels of one expression; evaluation recurses this deep and no deeper.
 pub const EXPRESSION_DEPTH_MAX: usize = 32;
 
-/// Brackets open at once in one expression, counted before it is parsed: the parser recurses too.
-pub const EXPRESSION_BRACKETS_MAX: usize = 16;
+/// Brackets and choices within each other in one expression, counted by the parser as it goes down:
+/// deeper, it would leave a worker thread's stack.
+pub const EXPRESSION_BRACKETS_MAX: u16 = 16;
 
 /// Values one evaluation may touch: a few milliseconds.
 pub const EXPRESSION_STEPS_MAX: u64 = 1_000_000;
-
-/// Bytes of a task's inputs once every expression in them has its value.
-pub const INPUTS_MAX_BYTES: usize = 1024 * 1024;
 
 /// Characters of a value that an error message repeats.
 pub const SHOWN_MAX_CHARS: usize = 80;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use deadelus_core::plan::Plan;
+use deadelus_core::{plan::Plan, shown};
 use deadelus_proto::{SpecialistCard, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::intent::Intent;
+
+/// Of parameters that a blueprint does not have: a person who misspelt one reads no more.
+const UNKNOWN_SHOWN_MAX: usize = 10;
 
 /// A parameterised plan.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -78,7 +81,7 @@ impl Blueprint {
         cards: &[SpecialistCard],
     ) -> Result<Plan, Vec<String>> {
         let mut problems: Vec<String> =
-            given.keys().filter_map(|name| self.unknown(name)).collect();
+            given.keys().filter_map(|name| self.unknown(name)).take(UNKNOWN_SHOWN_MAX).collect();
         let mut params = BTreeMap::new();
         for (name, param) in &self.params {
             let text = given.get(name).cloned().or_else(|| param.fact(target, cards));
@@ -114,7 +117,8 @@ impl Blueprint {
         let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
         let has = if known.is_empty() { "none at all".to_owned() } else { known.join(", ") };
         Some(format!(
-            "param {name}: blueprint {} has none of that name; it has {has}",
+            "param {}: blueprint {} has none of that name; it has {has}",
+            shown(name),
             self.blueprint,
         ))
     }
@@ -129,10 +133,9 @@ impl Param {
 
     fn value(&self, name: &str, given: Option<&str>) -> Result<Value, String> {
         match (given, &self.default) {
-            (Some(text), _) => self
-                .kind
-                .parse(text)
-                .ok_or_else(|| format!("param {name}: {text:?} is not {}", self.kind.says())),
+            (Some(text), _) => self.kind.parse(text).ok_or_else(|| {
+                format!("param {name}: {:?} is not {}", shown(text), self.kind.says())
+            }),
             (None, Some(default)) => Ok(default.clone()),
             (None, None) => Err(format!(
                 "param {name} is missing: --param {name}=… ({})",

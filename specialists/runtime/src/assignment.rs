@@ -14,7 +14,7 @@ use async_nats::jetstream::{AckKind, Message};
 use deadelus_mesh::{clock::now_unix_ms, meters, names, objects, trace};
 use deadelus_proto::{
     Aftermath, Assignment, Body, Check, Done, ErrorClass, Failure, News, TaskKey,
-    limits::{INLINE_PAYLOAD_MAX_BYTES, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
+    limits::{INLINE_PAYLOAD_MAX_BYTES, INPUTS_MAX_BYTES, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
     pb,
 };
 use prost::Message as _;
@@ -163,9 +163,15 @@ impl Worker {
         match body {
             Body::Inline(value) => Ok(value),
             Body::Stored(artefact) => {
+                if artefact.size_bytes > INPUTS_MAX_BYTES as u64 {
+                    return Err(too_many(artefact.size_bytes));
+                }
                 let bytes = Box::pin(objects::get(&self.reporter.mesh, &artefact))
                     .await
                     .map_err(|e| Failure::new(ErrorClass::Unavailable, format!("inputs: {e}")))?;
+                if bytes.len() > INPUTS_MAX_BYTES {
+                    return Err(too_many(bytes.len() as u64));
+                }
                 serde_json::from_slice(&bytes)
                     .map_err(|e| Failure::new(ErrorClass::InvalidInput, format!("inputs: {e}")))
             }
@@ -238,6 +244,11 @@ fn trace_checks(checks: &[Check]) {
             "check"
         );
     }
+}
+
+fn too_many(bytes: u64) -> Failure {
+    let text = format!("the inputs have {bytes} bytes; at most {INPUTS_MAX_BYTES}");
+    Failure::new(ErrorClass::InvalidInput, text)
 }
 
 fn not_offered(name: &deadelus_proto::CapabilityName) -> Failure {

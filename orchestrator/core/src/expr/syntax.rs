@@ -1,5 +1,7 @@
 //! From text to [`Node`]: CEL's parser, then everything we do not evaluate is refused by name.
 
+use std::sync::LazyLock;
+
 use cel::{
     Env, IdedExpr,
     common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, SelectExpr},
@@ -10,33 +12,26 @@ use super::node::{Fact, Fold, Function, Node, Operator};
 use crate::limits::{EXPRESSION_BRACKETS_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_MAX_CHARS};
 
 pub(super) fn parse(text: &str) -> Result<Node, String> {
-    bounded(text)?;
-    // An environment without macros: has(), map() and their like stay calls, which we read.
-    let parser = Env::default().with_optional_support(false).parser();
+    if text.chars().count() > EXPRESSION_MAX_CHARS {
+        return Err(format!("an expression has at most {EXPRESSION_MAX_CHARS} characters"));
+    }
+    let parser = CEL.parser().max_recursion_depth(EXPRESSION_BRACKETS_MAX);
     let tree = parser.parse(text).map_err(|errors| {
         let first = errors.errors.first().map_or("unreadable", |e| e.msg.as_str());
-        format!("{} in {:?}", crate::cut(first, 200), crate::shown(text))
+        format!("{} in {:?}", in_words(first), crate::shown(text))
     })?;
     Reader { locals: Vec::new() }.node(&tree, 0)
 }
 
-/// The parser recurses with brackets and operators, so both are bounded before it runs.
-fn bounded(text: &str) -> Result<(), String> {
-    if text.chars().count() > EXPRESSION_MAX_CHARS {
-        return Err(format!("an expression has at most {EXPRESSION_MAX_CHARS} characters"));
+/// An environment without macros: has(), map() and their like stay calls, which we read.
+static CEL: LazyLock<Env> = LazyLock::new(|| Env::default().with_optional_support(false));
+
+/// What the parser has against a text, for the person who wrote it.
+fn in_words(complaint: &str) -> String {
+    if complaint.contains("Recursion limit") {
+        return format!("more than {EXPRESSION_BRACKETS_MAX} brackets or choices in each other");
     }
-    let mut open = 0_usize;
-    for c in text.chars() {
-        match c {
-            '(' | '[' | '{' | '?' => open += 1,
-            ')' | ']' | '}' | ':' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        if open > EXPRESSION_BRACKETS_MAX {
-            return Err(format!("more than {EXPRESSION_BRACKETS_MAX} brackets are open at once"));
-        }
-    }
-    Ok(())
+    crate::cut(complaint, 200)
 }
 
 struct Reader {

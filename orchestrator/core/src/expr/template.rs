@@ -39,6 +39,16 @@ impl Template {
         if wrong.is_empty() { Ok(Self(node)) } else { Err(wrong) }
     }
 
+    /// How many expressions a value has at most, without reading one.
+    pub(crate) fn expressions_at_most(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.matches("${").count(),
+            Value::Array(items) => items.iter().map(Self::expressions_at_most).sum(),
+            Value::Object(map) => map.values().map(Self::expressions_at_most).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+    }
+
     /// The names its expressions read.
     pub fn names(&self) -> Names {
         let mut names = Names::default();

@@ -136,6 +136,7 @@ impl CheckedPlan {
     /// # Errors
     /// Everything that is wrong with it, each with its place.
     pub fn check(plan: Plan, cards: &[SpecialistCard]) -> Result<Self, Problems> {
+        compile::bounded(&plan)?;
         let mut problems = Problems::default();
         review::review(&plan, cards, &mut problems);
         let offered = cards.iter().flat_map(|card| &card.capabilities);
@@ -160,6 +161,7 @@ impl CheckedPlan {
         let stored: Stored =
             serde_json::from_slice(json).map_err(|e| Problems::one("", e.to_string()))?;
         let Stored { plan, capabilities, production } = stored;
+        compile::bounded(&plan)?;
         Self::compile(plan, &capabilities, &production, Problems::default())
     }
 

@@ -9,13 +9,12 @@ use super::{
     Contract, GateRule, OnFailure, PLAN_GATE, Plan, Problems, Task,
     checked::{CheckedGate, CheckedScope, CheckedTask},
     duration,
-    graph::{self, Needs},
+    graph::{self, Ground, Needs},
     policy,
-    problem::unknown,
 };
 use crate::{
     expr::{Expression, Names, Template},
-    limits::{ATTEMPTS_DEFAULT, ATTEMPTS_MAX},
+    limits::{ATTEMPTS_DEFAULT, ATTEMPTS_MAX, PLAN_EXPRESSIONS_MAX},
 };
 
 /// The tasks in their order and the scopes; none, with problems added, if the plan makes no sense.
@@ -29,8 +28,9 @@ pub(super) fn compile(
     let order = order(plan, problems)?;
     let positions: BTreeMap<&str, usize> =
         order.iter().flatten().enumerate().map(|(n, id)| (*id, n)).collect();
-    let mut compiler =
-        Compiler { plan, offered, production, problems, positions, needs: needs(plan) };
+    let needs = needs(plan);
+    let ground = Ground::of(&needs, order.iter().flatten().copied());
+    let mut compiler = Compiler { plan, offered, production, problems, positions, needs, ground };
     let mut tasks = Vec::new();
     for (wave, ids) in order.iter().enumerate() {
         tasks.extend(ids.iter().map(|id| compiler.task(id, wave)));
@@ -40,14 +40,29 @@ pub(super) fn compile(
     Some((tasks, scopes))
 }
 
+/// Whether a plan is small enough to be looked at closely: everything else takes time that grows with
+/// its tasks and expressions.
+///
+/// # Errors
+/// What there is too much of.
+pub(super) fn bounded(plan: &Plan) -> Result<(), Problems> {
+    let tasks = plan.tasks.len();
+    if tasks > PLAN_TASKS_MAX {
+        return Err(Problems::one("tasks", format!("{tasks} tasks; at most {PLAN_TASKS_MAX}")));
+    }
+    let inputs = plan.tasks.values().flat_map(|task| task.inputs.values());
+    let expressions: usize = inputs.map(Template::expressions_at_most).sum();
+    if expressions > PLAN_EXPRESSIONS_MAX {
+        let what = format!("{expressions} expressions in inputs; at most {PLAN_EXPRESSIONS_MAX}");
+        return Err(Problems::one("tasks", what));
+    }
+    Ok(())
+}
+
 /// What concerns the plan as a whole.
 fn whole(plan: &Plan, problems: &mut Problems) {
     if plan.tasks.is_empty() {
         problems.add("tasks", "a plan has at least one task");
-    }
-    if plan.tasks.len() > PLAN_TASKS_MAX {
-        let count = plan.tasks.len();
-        problems.add("tasks", format!("{count} tasks; at most {PLAN_TASKS_MAX}"));
     }
     for id in plan.scopes.keys() {
         problems.keep(format!("scopes.{id}"), id.parse::<TaskId>());
@@ -60,15 +75,14 @@ fn whole(plan: &Plan, problems: &mut Problems) {
     }
     for (n, criterion) in plan.success.iter().enumerate() {
         if !plan.tasks.contains_key(&criterion.checked_by) {
-            let what = unknown("task", &criterion.checked_by, ids(plan));
-            problems.add(format!("success[{n}].checked_by"), what);
+            let place = format!("success[{n}].checked_by");
+            problems.unknown(place, "task", &criterion.checked_by, ids(plan));
         }
     }
     for (id, task) in &plan.tasks {
         for (n, need) in task.needs.iter().enumerate() {
             if !plan.tasks.contains_key(need) {
-                let what = unknown("task", need, ids(plan));
-                problems.add(format!("tasks.{id}.needs[{n}]"), what);
+                problems.unknown(format!("tasks.{id}.needs[{n}]"), "task", need, ids(plan));
             }
         }
     }
@@ -143,6 +157,7 @@ struct Compiler<'a> {
     problems: &'a mut Problems,
     positions: BTreeMap<&'a str, usize>,
     needs: Needs<'a>,
+    ground: Ground<'a>,
 }
 
 impl<'a> Compiler<'a> {
@@ -205,7 +220,7 @@ impl<'a> Compiler<'a> {
         if contract.is_none() {
             let known: Vec<String> = self.offered.keys().map(ToString::to_string).collect();
             let known = known.iter().map(String::as_str);
-            self.problems.add(place, unknown("capability", &task.does, known));
+            self.problems.unknown(place, "capability", &task.does, known);
         }
         Some((name, contract?))
     }
@@ -245,7 +260,7 @@ impl<'a> Compiler<'a> {
         let position = self.plan.scopes.keys().position(|id| id == scope);
         if position.is_none() {
             let known = self.plan.scopes.keys().map(String::as_str);
-            self.problems.add(format!("{at}.scope"), unknown("scope", scope, known));
+            self.problems.unknown(format!("{at}.scope"), "scope", scope, known);
         }
         position.map(Some)
     }
@@ -254,7 +269,7 @@ impl<'a> Compiler<'a> {
         let Some(phase) = &task.phase else { return };
         let known = || self.plan.phases.iter().map(|p| p.id.as_str());
         if !known().any(|id| id == phase) {
-            self.problems.add(format!("{at}.phase"), unknown("phase", phase, known()));
+            self.problems.unknown(format!("{at}.phase"), "phase", phase, known());
         }
     }
 
@@ -286,11 +301,10 @@ impl<'a> Compiler<'a> {
 
     /// An expression may read only what has certainly settled before.
     fn names(&mut self, place: &str, id: &str, names: &Names) {
-        let ancestors = graph::ancestors(&self.needs, id);
         for task in &names.tasks {
             if !self.plan.tasks.contains_key(task) {
-                self.problems.add(place, unknown("task", task, ids(self.plan)));
-            } else if !ancestors.contains(task.as_str()) {
+                self.problems.unknown(place, "task", task, ids(self.plan));
+            } else if !self.ground.stands_on(id, task) {
                 let what = format!("reads task {task:?}, which {id:?} does not need");
                 self.problems.add(place, format!("{what}; add it to needs"));
             }
@@ -298,7 +312,7 @@ impl<'a> Compiler<'a> {
         for param in &names.params {
             if !self.plan.params.contains_key(param) {
                 let known = self.plan.params.keys().map(String::as_str);
-                self.problems.add(place, unknown("parameter", param, known));
+                self.problems.unknown(place, "parameter", param, known);
             }
         }
     }

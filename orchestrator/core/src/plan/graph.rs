@@ -41,16 +41,37 @@ pub(crate) fn waves<'a>(needs: &Needs<'a>) -> Result<Vec<Vec<&'a str>>, Vec<&'a 
     }
 }
 
-/// Everything that `name` stands on, itself not included.
-pub(crate) fn ancestors<'a>(needs: &Needs<'a>, name: &str) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&'a str> = needs.get(name).into_iter().flatten().copied().collect();
-    while let Some(next) = open.pop() {
-        if found.insert(next) {
-            open.extend(needs.get(next).into_iter().flatten());
+/// What stands on what, however far below: a bit for every pair of names.
+pub(crate) struct Ground<'a> {
+    places: BTreeMap<&'a str, usize>,
+    below: Vec<Vec<u64>>,
+}
+
+impl<'a> Ground<'a> {
+    /// Of names in an order in which each comes after those it needs.
+    pub(crate) fn of(needs: &Needs<'a>, order: impl Iterator<Item = &'a str>) -> Self {
+        let places: BTreeMap<&str, usize> = order.enumerate().map(|(n, name)| (name, n)).collect();
+        let mut below = vec![vec![0_u64; places.len().div_ceil(64)]; places.len()];
+        let mut in_order: Vec<_> = places.iter().map(|(name, n)| (*n, *name)).collect();
+        in_order.sort_unstable();
+        for (n, name) in in_order {
+            let (before, from_here) = below.split_at_mut(n);
+            for need in needs.get(name).into_iter().flatten() {
+                let Some(place) = places.get(need).filter(|place| **place < n) else { continue };
+                for (mine, theirs) in from_here[0].iter_mut().zip(&before[*place]) {
+                    *mine |= theirs;
+                }
+                from_here[0][place / 64] |= 1 << (place % 64);
+            }
         }
+        Self { places, below }
     }
-    found
+
+    /// Whether `name` needs `other`, or something that needs it.
+    pub(crate) fn stands_on(&self, name: &str, other: &str) -> bool {
+        let places = self.places.get(name).zip(self.places.get(other));
+        places.is_some_and(|(name, other)| self.below[*name][other / 64] >> (other % 64) & 1 == 1)
+    }
 }
 
 /// Every name that is still open needs another one that is: walking back must close a circle.
@@ -80,7 +101,12 @@ mod tests {
     fn a_wave_needs_only_earlier_waves() {
         let graph = needs(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]);
         assert_eq!(waves(&graph), Ok(vec![vec!["a"], vec!["b", "c"], vec!["d"]]));
-        assert_eq!(ancestors(&graph, "d"), BTreeSet::from(["a", "b", "c"]));
+        let ground = Ground::of(&graph, ["a", "b", "c", "d"].into_iter());
+        for (name, below) in [("a", ""), ("b", "a"), ("c", "a"), ("d", "abc")] {
+            for other in ["a", "b", "c", "d", "e"] {
+                assert_eq!(ground.stands_on(name, other), below.contains(other), "{name} {other}");
+            }
+        }
     }
 
     #[test]

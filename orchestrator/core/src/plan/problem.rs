@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::PLAN_PROBLEMS_MAX;
+use crate::limits::{NAMES_COMPARED_MAX, PLACE_MAX_CHARS, PLAN_PROBLEMS_MAX, PROBLEM_MAX_CHARS};
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,21 @@ impl Problems {
     /// One more; dropped when nobody would read it.
     pub fn add(&mut self, place: impl Into<String>, what: impl fmt::Display) {
         if self.0.len() < PLAN_PROBLEMS_MAX {
-            self.0.push(Problem { place: place.into(), what: what.to_string() });
+            let place = crate::cut(&place.into(), PLACE_MAX_CHARS);
+            self.0.push(Problem { place, what: crate::cut(&what.to_string(), PROBLEM_MAX_CHARS) });
+        }
+    }
+
+    /// One more: a name that is none. The nearest one is looked for only if somebody will read it.
+    pub(crate) fn unknown<'a>(
+        &mut self,
+        place: impl Into<String>,
+        kind: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) {
+        if self.0.len() < PLAN_PROBLEMS_MAX {
+            self.add(place, unknown(kind, name, known));
         }
     }
 
@@ -106,6 +120,7 @@ pub(crate) fn unknown<'a>(
 fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
+        .take(NAMES_COMPARED_MAX)
         .map(|k| (distance(name, k), k))
         .filter(|(d, k)| *d <= 1 + k.len() / 3 && *d < name.len())
         .min()

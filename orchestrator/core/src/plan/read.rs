@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{FORMAT, Plan, Problems, tree};
+use crate::limits::PLAN_PROBLEMS_MAX;
 
 impl Plan {
     /// Reads a plan file; JSON when it begins with a brace, YAML otherwise.
@@ -59,7 +60,8 @@ pub fn read_tree(text: &str) -> Result<Value, Problems> {
 /// Every way in which the tree has not that shape, each with its place.
 pub fn shaped<T: DeserializeOwned>(tree: Value, schema: Option<&Validator>) -> Result<T, Problems> {
     let mut problems = Problems::default();
-    for error in schema.iter().flat_map(|validator| validator.iter_errors(&tree)) {
+    let errors = schema.iter().flat_map(|validator| validator.iter_errors(&tree));
+    for error in errors.take(PLAN_PROBLEMS_MAX) {
         let what = crate::cut(&error.to_string(), 400);
         problems.add(place(error.instance_path().as_str()), what);
     }

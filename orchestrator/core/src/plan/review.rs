@@ -6,8 +6,8 @@ use deadelus_proto::{Capability, Effect, SpecialistCard};
 use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Map, Value};
 
-use super::{GateRule, OnFailure, Plan, Problems, Task, problem::unknown, read::place};
-use crate::expr::is_dynamic;
+use super::{GateRule, OnFailure, Plan, Problems, Task, read::place};
+use crate::{expr::is_dynamic, limits::PLAN_PROBLEMS_MAX};
 
 /// Adds what is wrong to `problems`.
 pub(super) fn review(plan: &Plan, cards: &[SpecialistCard], problems: &mut Problems) {
@@ -63,8 +63,8 @@ fn target(plan: &Plan, task: &Task, card: &SpecialistCard, at: &str, problems: &
     let known = || card.targets.iter().map(|t| t.name.as_str());
     if !known().any(|name| name == target) {
         let place = if task.target.is_some() { format!("{at}.target") } else { "target".into() };
-        let what = unknown("target", target, known());
-        problems.add(place, format!("{what} (of specialist {})", card.specialist));
+        let kind = format!("target of {}", card.specialist);
+        problems.unknown(place, &kind, target, known());
     }
 }
 
@@ -101,7 +101,7 @@ fn inputs(task: &Task, does: &Capability, at: &str, problems: &mut Problems) {
     };
     let inputs: Map<_, _> = task.inputs.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let inputs = Value::Object(inputs);
-    for error in validator.iter_errors(&inputs) {
+    for error in validator.iter_errors(&inputs).take(PLAN_PROBLEMS_MAX) {
         if certain(&error, &inputs) {
             let inside = place(error.instance_path().as_str());
             let dot = if inside.is_empty() { "" } else { "." };

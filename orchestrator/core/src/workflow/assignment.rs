@@ -1,13 +1,12 @@
 //! What a specialist is asked, resolved from the state alone.
 
-use deadelus_proto::{Assignment, Body, Direction, ErrorClass, Failure, TaskKey};
+use deadelus_proto::{
+    Assignment, Body, Direction, ErrorClass, Failure, TaskKey, limits::INPUTS_MAX_BYTES,
+};
 use serde_json::Value;
 
 use super::{Progress, Workflow};
-use crate::{
-    expr::{Facts, Names, TaskFacts},
-    limits::INPUTS_MAX_BYTES,
-};
+use crate::expr::{Facts, Names, TaskFacts};
 
 /// Nobody waits for this attempt, so there is nothing to assign.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

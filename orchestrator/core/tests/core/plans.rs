@@ -83,7 +83,7 @@ tasks:
         r#"tasks.measure.phase: no phase "oen"; did you mean "one"?"#,
         r#"tasks.measure.scope: no scope "round2"; did you mean "round1"?"#,
         r#"tasks.other.locks: is empty"#,
-        r#"tasks.other.target: no target "shap"; did you mean "shop"? (of specialist t)"#,
+        r#"tasks.other.target: no target of t "shap"; did you mean "shop"?"#,
         r#"tasks.plan: "plan" is the gate of the whole plan; choose another id"#,
     ];
     for problem in expected {
