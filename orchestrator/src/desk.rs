@@ -40,6 +40,8 @@ pub struct Desk<T> {
     /// When an attempt was last sent or spoken of.
     heard: BTreeMap<TaskKey, i64>,
     shown: Option<(String, String)>,
+    /// Letters that are answered once the list has what they led to: one entry per [`Act::Show`].
+    unlisted: VecDeque<Vec<(T, Vec<String>)>>,
     /// When time alone changes something.
     alarm: Option<i64>,
     redrive_at: i64,
@@ -98,6 +100,8 @@ pub enum Fact<T> {
     Appended(Result<Appended, MeshError>),
     /// The stream has the assignment that [`Act::Send`] asked for.
     Sent(TaskKey),
+    /// Whether the list has the oldest line that [`Act::Show`] asked for.
+    Shown(bool),
     /// A worker has this attempt in hand.
     Beat(TaskKey),
     /// The moment of [`Desk::wake_at`] has come.
@@ -123,7 +127,7 @@ pub enum Act<T> {
         /// Whether the workflow was stuck before.
         was_stuck: bool,
     },
-    /// Keep the list true.
+    /// Keep the list true: who comes next takes up what it says. To be followed by [`Fact::Shown`].
     Show(pb::WorkflowSummary),
     /// Hand the assignment of this attempt to the stream.
     Send(TaskKey),
@@ -156,6 +160,7 @@ impl<T> Desk<T> {
             waiting: VecDeque::new(),
             heard: BTreeMap::new(),
             shown: None,
+            unlisted: VecDeque::new(),
             alarm: None,
             redrive_at: 0,
             used_at: 0,
@@ -191,6 +196,7 @@ impl<T> Desk<T> {
                 self.heard.insert(key, at.unix_ms);
                 return acts;
             }
+            Fact::Shown(listed) => self.listed(listed, &mut acts),
             Fact::Time => self.time(at, &mut acts),
         }
         while matches!(self.work, Work::Nothing)
@@ -199,7 +205,7 @@ impl<T> Desk<T> {
             self.used_at = at.unix_ms;
             self.letter(waiting, at, &mut acts);
         }
-        acts
+        self.answered_when_listed(acts)
     }
 
     /// What a worker that has this attempt in hand is to do.
@@ -241,8 +247,37 @@ impl<T> Desk<T> {
 
     /// Whether nobody needs this desk any more.
     pub fn may_be_cleared(&self, at: Moment) -> bool {
-        let idle = matches!(self.work, Work::Nothing) && self.waiting.is_empty();
+        let idle = matches!(self.work, Work::Nothing)
+            && self.waiting.is_empty()
+            && self.unlisted.is_empty();
         idle && !self.is_open() && at.unix_ms >= self.used_at + LINGER_MS
+    }
+
+    /// Holds back the answers to what the list does not have yet: a workflow that no list names would
+    /// be taken up by nobody.
+    fn answered_when_listed(&mut self, acts: Vec<Act<T>>) -> Vec<Act<T>> {
+        let mut now = Vec::with_capacity(acts.len());
+        for act in acts {
+            match (act, self.unlisted.back_mut()) {
+                (Act::Finish(ticket, problems), Some(held)) => held.push((ticket, problems)),
+                (act @ Act::Show(_), _) => {
+                    self.unlisted.push_back(vec![]);
+                    now.push(act);
+                }
+                (act, _) => now.push(act),
+            }
+        }
+        now
+    }
+
+    fn listed(&mut self, listed: bool, acts: &mut Vec<Act<T>>) {
+        for (ticket, problems) in self.unlisted.pop_front().unwrap_or_default() {
+            acts.push(if listed { Act::Finish(ticket, problems) } else { Act::Leave(ticket) });
+        }
+        if !listed {
+            // What comes again, or the next decision, shows it again.
+            self.shown = None;
+        }
     }
 
     fn read(&mut self, log: Chain, acts: &mut Vec<Act<T>>) {
@@ -387,6 +422,8 @@ impl<T> Desk<T> {
 
     fn time(&mut self, at: Moment, acts: &mut Vec<Act<T>>) {
         if !self.is_open() || !matches!(self.work, Work::Nothing) {
+            // Nothing is left to do but to hear of what is under way.
+            self.used_at = at.unix_ms;
             self.redrive_at = at.unix_ms + REDRIVE_EVERY_MS;
             return;
         }

@@ -161,9 +161,12 @@ impl Shard {
             (Asked::Send(key), answer) => {
                 tracing::warn!(%key, ?answer, "not sent; it will be sent again");
             }
-            (Asked::Show(_), Answer::Stored(_)) => {}
+            (Asked::Show(workflow), Answer::Stored(_)) => {
+                self.fact(&workflow, Fact::Shown(true)).await;
+            }
             (Asked::Show(workflow), answer) => {
                 tracing::warn!(%workflow, ?answer, "the list is behind");
+                self.fact(&workflow, Fact::Shown(false)).await;
             }
         }
     }

@@ -349,17 +349,18 @@ fn take_report(draft: &mut Draft, report: Report) -> Result<(), Refusal> {
     if !(1..=asked).contains(&key.attempt) {
         return Err(Refusal::NeverAsked(key));
     }
+    let told = Told { instance, begun_unix_ms, reported_unix_ms, deliveries };
     // Said again with what was done, in case the record itself was overtaken.
     if let (Direction::Do, News::Done(Done { undo: Some(undo), .. })) = (key.direction, &news)
-        && let Some(record) = recorded(spec, task, &key, undo.clone())?
+        && task.undo.is_none()
+        && let Some(record) = recorded(spec, task, &key, undo.clone(), &told)?
     {
         draft.push(record)?;
     }
     let found = draft.workflow.task(&key.task);
     let (spec, task) = found.ok_or_else(|| Refusal::UnknownTask(key.task.clone()))?;
-    let told = Told { instance, begun_unix_ms, reported_unix_ms, deliveries };
     let event = match (key.direction, news) {
-        (Direction::Do, News::UndoRecorded(undo)) => recorded(spec, task, &key, undo)?,
+        (Direction::Do, News::UndoRecorded(undo)) => recorded(spec, task, &key, undo, &told)?,
         (Direction::Do, News::Done(done)) => done_event(spec, task, key, done, told),
         (Direction::Do, News::Failed(failure)) => failed_event(spec, task, key, failure, told),
         (Direction::Undo, News::UndoRecorded(_)) => return Err(Refusal::UndoOfUndo(key)),
@@ -369,19 +370,21 @@ fn take_report(draft: &mut Draft, report: Report) -> Result<(), Refusal> {
     Ok(event.map_or(Ok(()), |event| draft.push(event))?)
 }
 
-/// Every attempt announces its effect with a way back; the first that was recorded is the true one.
+/// Everybody announces the effect with a way back; the first that was recorded is the true one.
 fn recorded(
     spec: &CheckedTask,
     task: &TaskState,
     key: &TaskKey,
     undo: Undo,
+    told: &Told,
 ) -> Result<Option<Event>, Refusal> {
     if undo.capability.specialist() != spec.does.specialist() {
         let (does, undo) = (spec.does.to_string(), undo.capability.to_string());
         return Err(Refusal::ForeignUndo { task: spec.id.clone(), does, undo });
     }
-    let news = !task.has_announced(key.attempt) && spec.effect.changes();
-    Ok(news.then(|| Event::UndoRecorded { task: key.task.clone(), attempt: key.attempt, undo }))
+    let news = !task.has_announced(key.attempt, told) && spec.effect.changes();
+    let (task, attempt) = (key.task.clone(), key.attempt);
+    Ok(news.then(|| Event::UndoRecorded { task, attempt, undo, told: told.clone() }))
 }
 
 /// While nothing is decided, any attempt's success is the task's; afterwards it is a late effect.
@@ -397,7 +400,7 @@ fn done_event(
             Some(Event::TaskDone { attempt: attempt(key), done: Arc::new(done), told })
         }
         Progress::Done(_) | Progress::Failed(_) | Progress::Skipped(_) => {
-            late_effect(spec, task, key)
+            late_effect(spec, task, key, told)
         }
         Progress::Waiting => None,
     }
@@ -414,14 +417,14 @@ fn failed_event(
     if matches!(task.progress, Progress::Doing(_)) && key.attempt == task.attempt {
         return Some(Event::TaskFailed { attempt: attempt(key), failure, told });
     }
-    let left = task.leaves_more(key.attempt, failure.aftermath);
-    if left { late_effect(spec, task, key) } else { None }
+    let left = task.leaves_more(key.attempt, &told, failure.aftermath);
+    if left { late_effect(spec, task, key, told) } else { None }
 }
 
 /// News only where the state does not already assume that the effect stands untouched.
-fn late_effect(spec: &CheckedTask, task: &TaskState, key: TaskKey) -> Option<Event> {
-    let known = task.has_landed(key.attempt) || task.effect == EffectState::Stands;
-    let late = Event::LateEffect { task: key.task, attempt: key.attempt };
+fn late_effect(spec: &CheckedTask, task: &TaskState, key: TaskKey, told: Told) -> Option<Event> {
+    let known = task.has_landed(key.attempt, &told) || task.effect == EffectState::Stands;
+    let late = Event::LateEffect { task: key.task, attempt: key.attempt, told };
     (spec.effect.changes() && !known).then_some(late)
 }
 

@@ -80,6 +80,8 @@ pub enum Event {
         attempt: u32,
         /// The way back.
         undo: Undo,
+        /// Who says so.
+        told: Told,
     },
     /// It is done, or taken back.
     TaskDone {
@@ -177,6 +179,8 @@ pub enum Event {
         task: TaskId,
         /// By which attempt.
         attempt: u32,
+        /// Who says so.
+        told: Told,
     },
     /// A person wants the failed undos tried again.
     StuckRetried {

@@ -4,7 +4,7 @@ mod fork;
 
 use std::sync::Arc;
 
-use deadelus_proto::{Direction, Done, Failure, Malformed, TaskId, pb};
+use deadelus_proto::{Direction, Done, Failure, Malformed, TaskId, Undo, pb};
 use pb::event::Kind;
 
 use crate::{
@@ -42,7 +42,13 @@ impl TryFrom<pb::Event> for Event {
             }),
             Kind::UndoRecorded(e) => {
                 let undo = e.undo.ok_or_else(|| malformed("undo", "is missing"))?.try_into()?;
-                Ok(Self::UndoRecorded { task: task(&e.task_id)?, attempt: e.attempt, undo })
+                let told = Told {
+                    instance: e.instance,
+                    begun_unix_ms: e.begun_unix_ms,
+                    reported_unix_ms: e.reported_unix_ms,
+                    deliveries: e.deliveries,
+                };
+                Ok(Self::UndoRecorded { task: task(&e.task_id)?, attempt: e.attempt, undo, told })
             }
             Kind::TaskDone(e) => done(e),
             Kind::TaskFailed(e) => failed(e),
@@ -70,9 +76,7 @@ impl TryFrom<pb::Event> for Event {
             Kind::TakeBackOrdered(e) => {
                 Ok(Self::TakeBackOrdered { cause: cause(e.cause)?, by: e.by, reason: e.reason })
             }
-            Kind::LateEffect(e) => {
-                Ok(Self::LateEffect { task: task(&e.task_id)?, attempt: e.attempt })
-            }
+            Kind::LateEffect(e) => late_effect(e),
             Kind::StuckRetried(e) => Ok(Self::StuckRetried { by: e.by, reason: e.reason }),
             Kind::StuckResolved(e) => {
                 Ok(Self::StuckResolved { task: task(&e.task_id)?, by: e.by, reason: e.reason })
@@ -108,9 +112,8 @@ fn kind(event: Event) -> Kind {
             let (task_id, direction, attempt) = a.into();
             Kind::TaskRequested(pb::TaskRequested { task_id, direction, attempt, deadline_unix_ms })
         }
-        Event::UndoRecorded { task, attempt, undo } => {
-            let undo = Some(undo.into());
-            Kind::UndoRecorded(pb::UndoRecorded { task_id: task.into(), attempt, undo })
+        Event::UndoRecorded { task, attempt, undo, told } => {
+            Kind::UndoRecorded(undo_recorded_to_pb(task, attempt, undo, told))
         }
         Event::TaskDone { attempt, done, told } => Kind::TaskDone(done_to_pb(attempt, &done, told)),
         Event::TaskFailed { attempt, failure, told } => {
@@ -146,8 +149,8 @@ fn kind(event: Event) -> Kind {
             let cause = cause_to_pb(cause).into();
             Kind::TakeBackOrdered(pb::TakeBackOrdered { cause, by, reason })
         }
-        Event::LateEffect { task, attempt } => {
-            Kind::LateEffect(pb::LateEffect { task_id: task.into(), attempt })
+        Event::LateEffect { task, attempt, told } => {
+            Kind::LateEffect(late_effect_to_pb(task, attempt, told))
         }
         Event::StuckRetried { by, reason } => Kind::StuckRetried(pb::StuckRetried { by, reason }),
         Event::StuckResolved { task, by, reason } => {
@@ -249,6 +252,42 @@ fn failed_to_pb(attempt: Attempt, failure: Failure, told: Told) -> pb::TaskFaile
         direction,
         attempt,
         failure: Some(failure.into()),
+        instance: told.instance,
+        begun_unix_ms: told.begun_unix_ms,
+        reported_unix_ms: told.reported_unix_ms,
+        deliveries: told.deliveries,
+    }
+}
+
+fn undo_recorded_to_pb(task: TaskId, attempt: u32, undo: Undo, told: Told) -> pb::UndoRecorded {
+    pb::UndoRecorded {
+        task_id: task.into(),
+        attempt,
+        undo: Some(undo.into()),
+        instance: told.instance,
+        begun_unix_ms: told.begun_unix_ms,
+        reported_unix_ms: told.reported_unix_ms,
+        deliveries: told.deliveries,
+    }
+}
+
+fn late_effect(e: pb::LateEffect) -> Result<Event, Malformed> {
+    Ok(Event::LateEffect {
+        task: task(&e.task_id)?,
+        attempt: e.attempt,
+        told: Told {
+            instance: e.instance,
+            begun_unix_ms: e.begun_unix_ms,
+            reported_unix_ms: e.reported_unix_ms,
+            deliveries: e.deliveries,
+        },
+    })
+}
+
+fn late_effect_to_pb(task: TaskId, attempt: u32, told: Told) -> pb::LateEffect {
+    pb::LateEffect {
+        task_id: task.into(),
+        attempt,
         instance: told.instance,
         begun_unix_ms: told.begun_unix_ms,
         reported_unix_ms: told.reported_unix_ms,

@@ -6,6 +6,7 @@
 mod apply;
 mod assignment;
 mod back;
+mod go;
 mod moves;
 mod task;
 mod why;

@@ -61,7 +61,7 @@ impl Worker {
         let key = assignment.key.clone();
         let cx = self.context(&assignment, cancel);
         let result = tokio::select! {
-            result = self.perform(cx, assignment, deliveries) => result,
+            result = self.perform(cx, assignment, deliveries, begun) => result,
             never = keep_alive(message) => match never {},
         };
         let news = match result {
@@ -76,7 +76,7 @@ impl Worker {
                 News::Failed(failure)
             }
         };
-        if let Err(failure) = self.reporter.report_since(&key, deliveries, begun, news).await {
+        if let Err(failure) = self.reporter.report(&key, deliveries, begun, news).await {
             tracing::error!(%key, %failure, "left unacknowledged, to be delivered again");
             return;
         }
@@ -107,6 +107,7 @@ impl Worker {
         cx: Context,
         assignment: Assignment,
         deliveries: u64,
+        begun_unix_ms: i64,
     ) -> Result<Done, Failure> {
         let offer = self.offer(&assignment)?;
         let changes = offer.descriptor.effect.changes();
@@ -128,7 +129,8 @@ impl Worker {
                 let Some(offer) = specialist.capabilities.get(&name) else {
                     return Err(not_offered(&name));
                 };
-                let desk = Desk { specialist: &specialist, ledger: &ledger, reporter: &reporter };
+                let (specialist, ledger, reporter) = (&*specialist, &ledger, &*reporter);
+                let desk = Desk { specialist, ledger, reporter, deliveries, begun_unix_ms };
                 match &offer.work {
                     Work::Read(read) => work::read(read.as_ref(), &cx, &inputs).await,
                     Work::Change(change) => work::change(desk, change.as_ref(), &cx, &inputs).await,

@@ -1,8 +1,9 @@
 //! The effect ledger: what is about to take effect, and what came of it, under workflow/task.
 //!
 //! An entry is written before an effect begins and completed after it. Whoever gets the same task
-//! again, in the same process or another, reads it first. The decision what to do then is
-//! [`Standing::of`]; everything else here is IO.
+//! again, in the same process or another, reads it first, and writes it once more before it goes on:
+//! the effect is of whoever wrote last, and only they may take it back. The decisions are
+//! [`Standing::of`] and [`Overtaken::of`]; everything else here is IO.
 
 use async_nats::jetstream::kv;
 use bytes::Bytes;
@@ -22,15 +23,27 @@ pub(crate) struct Entry {
     pub(crate) before: Value,
     /// What came of it.
     pub(crate) done: Option<Done>,
+    /// Who wrote it down first, and when.
+    pub(crate) intent: String,
+    /// It was not good enough, and who wrote this is taking it back.
+    pub(crate) taking_back: bool,
+}
+
+/// An entry, and the revision it was written at. It is one's own until somebody writes again.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Held {
+    pub(crate) entry: Entry,
+    pub(crate) revision: u64,
 }
 
 /// How things stand when an assignment arrives.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time, for one task")]
 pub(crate) enum Standing {
     /// Nobody has begun.
     Fresh,
     /// Somebody has begun and nobody has finished: look before touching anything.
-    Begun(Entry),
+    Begun(Held),
     /// It was finished; only the report may be missing.
     Finished(Done),
     /// The key was used for something else.
@@ -39,12 +52,37 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// What an entry means for an assignment with these inputs.
-    pub(crate) fn of(entry: Option<Entry>, inputs: &Sha256) -> Self {
-        match entry {
+    pub(crate) fn of(held: Option<Held>, inputs: &Sha256) -> Self {
+        match held {
             None => Self::Fresh,
-            Some(entry) if entry.inputs != *inputs => Self::Conflict,
-            Some(Entry { done: Some(done), .. }) => Self::Finished(done),
-            Some(entry) => Self::Begun(entry),
+            Some(held) if held.entry.inputs != *inputs => Self::Conflict,
+            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => Self::Finished(done),
+            Some(held) => Self::Begun(held),
+        }
+    }
+}
+
+/// What it means for work that is done well that somebody else has written since.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time, for one task")]
+pub(crate) enum Overtaken {
+    /// They are at it, too: what is done is done, and nobody takes it back.
+    AtIt(Held),
+    /// They have done it.
+    Finished(Done),
+    /// They have taken it back, or are about to: whether this effect still stands is not known.
+    TakenBack,
+}
+
+impl Overtaken {
+    /// What an entry means for work that was begun under `own`.
+    pub(crate) fn of(held: Option<Held>, own: &Entry) -> Self {
+        match held {
+            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => Self::Finished(done),
+            Some(held) if held.entry.intent == own.intent && !held.entry.taking_back => {
+                Self::AtIt(held)
+            }
+            Some(_) | None => Self::TakenBack,
         }
     }
 }
@@ -63,29 +101,43 @@ impl Ledger {
     }
 
     /// What is known of the key.
-    pub(crate) async fn read(&self, key: &str) -> Result<Option<Entry>, Failure> {
-        let bytes = self.bucket.get(key).await.map_err(|e| unavailable(&e))?;
-        bytes.map(|bytes| decode(&bytes).map_err(|e| unavailable(&e))).transpose()
+    pub(crate) async fn read(&self, key: &str) -> Result<Option<Held>, Failure> {
+        let found = self.bucket.entry(key).await.map_err(|e| unavailable(&e))?;
+        let Some(found) = found.filter(|found| found.operation == kv::Operation::Put) else {
+            return Ok(None);
+        };
+        let entry = decode(&found.value).map_err(|e| unavailable(&e))?;
+        Ok(Some(Held { entry, revision: found.revision }))
     }
 
-    /// Writes the intent, before the effect. False when somebody else already did.
-    pub(crate) async fn begin(&self, key: &str, entry: &Entry) -> Result<bool, Failure> {
-        match self.bucket.create(key, encode(entry)).await {
-            Ok(_) => Ok(true),
-            Err(e) if e.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
+    /// Writes the intent, before the effect. None when somebody else already did.
+    pub(crate) async fn begin(&self, key: &str, entry: Entry) -> Result<Option<Held>, Failure> {
+        match self.bucket.create(key, encode(&entry)).await {
+            Ok(revision) => Ok(Some(Held { entry, revision })),
+            Err(e) if e.kind() == kv::CreateErrorKind::AlreadyExists => Ok(None),
             Err(e) => Err(unavailable(&e)),
         }
     }
 
-    /// Writes the outcome, after the effect.
-    pub(crate) async fn finish(&self, key: &str, entry: &Entry) -> Result<(), Failure> {
-        self.bucket.put(key, encode(entry)).await.map_err(|e| unavailable(&e))?;
-        Ok(())
+    /// Writes over what was written at `revision`. None when somebody else already did.
+    pub(crate) async fn write(
+        &self,
+        key: &str,
+        entry: Entry,
+        revision: u64,
+    ) -> Result<Option<Held>, Failure> {
+        match self.bucket.update(key, encode(&entry), revision).await {
+            Ok(revision) => Ok(Some(Held { entry, revision })),
+            Err(e) if e.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(None),
+            Err(e) => Err(unavailable(&e)),
+        }
     }
 
-    /// Forgets an intent whose effect never came to be, so that the next attempt begins afresh.
-    pub(crate) async fn forget(&self, key: &str) -> Result<(), Failure> {
-        self.bucket.purge(key).await.map_err(|e| unavailable(&e))
+    /// Forgets an intent whose effect never came to be, so that the next attempt begins afresh; not
+    /// one that somebody else has taken up.
+    pub(crate) async fn forget(&self, key: &str, held: &Held) -> Result<(), Failure> {
+        let purged = self.bucket.purge_expect_revision(key, Some(held.revision)).await;
+        purged.map_err(|e| unavailable(&e))
     }
 }
 
@@ -95,6 +147,8 @@ fn encode(entry: &Entry) -> Bytes {
         undo: entry.undo.clone().map(Into::into),
         before_json: task::to_bytes(&entry.before),
         done: entry.done.clone().map(Into::into),
+        intent: entry.intent.clone(),
+        taking_back: entry.taking_back,
     };
     entry.encode_to_vec().into()
 }
@@ -107,6 +161,8 @@ fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
         undo: entry.undo.map(Undo::try_from).transpose()?,
         before: task::json("before_json", &entry.before_json)?,
         done: entry.done.map(Done::try_from).transpose()?,
+        intent: entry.intent,
+        taking_back: entry.taking_back,
     })
 }
 
@@ -134,12 +190,24 @@ mod tests {
             reconciled: false,
             undo: None,
         });
-        Entry { inputs: digest(1), undo: None, before: json!({"fingerprint": "f"}), done }
+        Entry {
+            inputs: digest(1),
+            undo: None,
+            before: json!({"fingerprint": "f"}),
+            done,
+            intent: "light-1#1 5".to_owned(),
+            taking_back: false,
+        }
+    }
+
+    fn held(entry: Entry) -> Held {
+        Held { entry, revision: 7 }
     }
 
     #[test]
     fn an_entry_survives_its_bytes() {
-        for entry in [entry(false), entry(true)] {
+        let taking_back = Entry { taking_back: true, ..entry(false) };
+        for entry in [entry(false), entry(true), taking_back] {
             assert_eq!(decode(&encode(&entry)), Ok(entry));
         }
         assert!(decode(b"junk").is_err());
@@ -149,8 +217,23 @@ mod tests {
     fn what_an_entry_means() {
         let done = entry(true).done.unwrap();
         assert_eq!(Standing::of(None, &digest(1)), Standing::Fresh);
-        assert_eq!(Standing::of(Some(entry(false)), &digest(1)), Standing::Begun(entry(false)));
-        assert_eq!(Standing::of(Some(entry(true)), &digest(1)), Standing::Finished(done));
-        assert_eq!(Standing::of(Some(entry(true)), &digest(2)), Standing::Conflict);
+        let (begun, finished) = (held(entry(false)), held(entry(true)));
+        assert_eq!(Standing::of(Some(begun.clone()), &digest(1)), Standing::Begun(begun));
+        assert_eq!(Standing::of(Some(finished.clone()), &digest(1)), Standing::Finished(done));
+        assert_eq!(Standing::of(Some(finished), &digest(2)), Standing::Conflict);
+    }
+
+    #[test]
+    fn what_it_means_to_be_overtaken() {
+        let (own, done) = (entry(false), entry(true).done.unwrap());
+        let finished = Some(held(entry(true)));
+        assert_eq!(Overtaken::of(finished, &own), Overtaken::Finished(done));
+        let at_it = held(entry(false));
+        assert_eq!(Overtaken::of(Some(at_it.clone()), &own), Overtaken::AtIt(at_it));
+        let taking_back = Entry { taking_back: true, ..entry(false) };
+        let anew = Entry { intent: "light-2#2 9".to_owned(), ..entry(false) };
+        for gone in [None, Some(held(taking_back)), Some(held(anew))] {
+            assert_eq!(Overtaken::of(gone, &own), Overtaken::TakenBack);
+        }
     }
 }

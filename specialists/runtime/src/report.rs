@@ -40,16 +40,6 @@ impl Reporter {
         &self,
         key: &TaskKey,
         deliveries: u64,
-        news: News,
-    ) -> Result<(), Failure> {
-        self.report_since(key, deliveries, now_unix_ms(), news).await
-    }
-
-    /// The same for work that began earlier.
-    pub(crate) async fn report_since(
-        &self,
-        key: &TaskKey,
-        deliveries: u64,
         begun_unix_ms: i64,
         news: News,
     ) -> Result<(), Failure> {
@@ -62,7 +52,7 @@ impl Reporter {
             news,
         };
         let message = pb::Inbound {
-            id: format!("{key}.{}", report_kind(&report.news)),
+            id: format!("{key}.{}.{deliveries}.{}", self.instance, report_kind(&report.news)),
             workflow_id: key.workflow.to_string(),
             reply_to: String::new(),
             message: Some(pb::inbound::Message::Report(report.into())),

@@ -14,10 +14,13 @@ use serde_json::Value;
 
 use crate::{
     Context, Found, Measured,
-    ledger::{Entry, Ledger, Standing},
+    ledger::{Entry, Held, Ledger, Overtaken, Standing},
     report::Reporter,
     specialist::{ErasedChange, ErasedRead, Specialist, Work},
 };
+
+/// Others who write an entry at the same moment; each of them is one more worker with the same task.
+const WRITERS_MAX: usize = 4;
 
 /// What a change needs besides its context.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,17 @@ pub(crate) struct Desk<'a> {
     pub(crate) specialist: &'a Specialist,
     pub(crate) ledger: &'a Ledger,
     pub(crate) reporter: &'a Reporter,
+    /// Deliveries of the assignment so far.
+    pub(crate) deliveries: u64,
+    /// When this one was begun, in milliseconds since the epoch.
+    pub(crate) begun_unix_ms: i64,
+}
+
+impl Desk<'_> {
+    /// Names an intent: what is forgotten and begun anew is another.
+    fn intent(&self, cx: &Context) -> String {
+        format!("{}#{} {}", self.reporter.instance, cx.key().attempt, self.begun_unix_ms)
+    }
 }
 
 /// Looks; stops at once when the orchestrator says so.
@@ -49,47 +63,65 @@ pub(crate) async fn change(
     inputs: &Value,
 ) -> Result<Done, Failure> {
     let key = ledger_key(desk, cx);
-    let entry = match intend(desk, work, cx, inputs, &key).await? {
+    let held = match intend(desk, work, cx, inputs, &key).await? {
         Intent::Finished(done) => return Ok(Done { reconciled: true, ..done }),
-        Intent::New(entry) => {
-            record_undo(desk, cx, entry.undo.as_ref()).await?;
-            entry
+        Intent::New(held) => {
+            record_undo(desk, cx, held.entry.undo.as_ref()).await?;
+            held
         }
-        Intent::Begun(entry) => {
-            record_undo(desk, cx, entry.undo.as_ref()).await.map_err(unsure)?;
-            if let Some(done) = reconcile(work, cx, inputs, &entry).await.map_err(unsure)? {
-                let done = Done { undo: entry.undo.clone(), ..done };
-                let entry = Entry { done: Some(done.clone()), ..entry };
-                desk.ledger.finish(&key, &entry).await.map_err(unsure)?;
-                return Ok(done);
+        Intent::Begun(held) => {
+            record_undo(desk, cx, held.entry.undo.as_ref()).await.map_err(unsure)?;
+            if let Some(done) = reconcile(work, cx, inputs, &held.entry).await.map_err(unsure)? {
+                return finish(desk, &key, held, done).await.map_err(unsure);
             }
-            entry
+            held
         }
     };
-    let result = match work.perform(cx, inputs, &entry.before).await {
-        Ok(measured) if measured.checks.iter().all(|c| c.pass) => {
-            settle(measured, false).map(|done| Done { undo: entry.undo.clone(), ..done })
+    let (held, result) = match work.perform(cx, inputs, &held.entry.before).await {
+        Ok(measured) if measured.checks.iter().all(|c| c.pass) => (held, settle(measured, false)),
+        Ok(measured) => {
+            let (held, failure) = take_back(desk, cx, &key, held, measured).await;
+            (held, Err(failure))
         }
-        Ok(measured) => Err(take_back(desk, cx, &entry, measured).await),
-        Err(failure) => Err(failure),
+        Err(failure) => (held, Err(failure)),
     };
-    match &result {
-        Ok(done) => {
-            let entry = Entry { done: Some(done.clone()), ..entry };
-            desk.ledger.finish(&key, &entry).await.map_err(unsure)?;
+    match result {
+        Ok(done) => finish(desk, &key, held, done).await.map_err(unsure),
+        Err(failure) => {
+            match failure.aftermath {
+                Aftermath::Untouched | Aftermath::TakenBack => forget(desk, &key, &held).await,
+                Aftermath::Unknown | Aftermath::Partial => {}
+            }
+            Err(failure)
         }
-        Err(failure) => match failure.aftermath {
-            Aftermath::Untouched | Aftermath::TakenBack => forget(desk, &key).await,
-            Aftermath::Unknown | Aftermath::Partial => {}
-        },
     }
-    result
+}
+
+/// Writes the outcome. Who has done it well has it, whoever took it up meanwhile: from then on nobody
+/// takes it back on their own.
+async fn finish(desk: Desk<'_>, key: &str, mut held: Held, done: Done) -> Result<Done, Failure> {
+    let done = Done { undo: held.entry.undo.clone(), ..done };
+    for _ in 0..WRITERS_MAX {
+        let entry = Entry { done: Some(done.clone()), ..held.entry.clone() };
+        if desk.ledger.write(key, entry, held.revision).await?.is_some() {
+            return Ok(done);
+        }
+        match Overtaken::of(desk.ledger.read(key).await?, &held.entry) {
+            Overtaken::AtIt(now) => held = now,
+            Overtaken::Finished(done) => return Ok(Done { reconciled: true, ..done }),
+            Overtaken::TakenBack => {
+                let text = format!("done, but another worker has taken {key} back meanwhile");
+                return Err(Failure::new(ErrorClass::UnknownOutcome, text));
+            }
+        }
+    }
+    Err(unsteady(key))
 }
 
 /// What came of the effect is what is reported. Where the ledger does not forget the intent, the next
 /// attempt finds that it has not begun.
-async fn forget(desk: Desk<'_>, key: &str) {
-    if let Err(failure) = desk.ledger.forget(key).await {
+async fn forget(desk: Desk<'_>, key: &str, held: &Held) {
+    if let Err(failure) = desk.ledger.forget(key, held).await {
         tracing::warn!(key, %failure, "the effect ledger still has an intent that came to nothing");
     }
 }
@@ -115,8 +147,8 @@ fn ledger_key(desk: Desk<'_>, cx: &Context) -> String {
 
 /// Where a change starts from.
 enum Intent {
-    New(Entry),
-    Begun(Entry),
+    New(Held),
+    Begun(Held),
     Finished(Done),
 }
 
@@ -129,22 +161,30 @@ async fn intend(
     key: &str,
 ) -> Result<Intent, Failure> {
     let digest = digest(inputs);
-    // Twice: a replica that was a moment faster leaves an entry to go by.
-    for _ in 0..2 {
+    // Again: a replica that was a moment faster leaves an entry to go by.
+    for _ in 0..WRITERS_MAX {
         match Standing::of(desk.ledger.read(key).await.map_err(unsure)?, &digest) {
             Standing::Finished(done) => return Ok(Intent::Finished(done)),
-            Standing::Begun(entry) => return Ok(Intent::Begun(entry)),
+            Standing::Begun(Held { entry, revision }) => {
+                let entry = Entry { taking_back: false, ..entry };
+                let taken_up = desk.ledger.write(key, entry, revision).await.map_err(unsure)?;
+                if let Some(held) = taken_up {
+                    return Ok(Intent::Begun(held));
+                }
+            }
             Standing::Conflict => return Err(conflict(key)),
             Standing::Fresh => {
                 let (before, undo) = work.prepare(cx, inputs).await?;
-                let entry = Entry { inputs: digest.clone(), undo, before, done: None };
-                if desk.ledger.begin(key, &entry).await? {
-                    return Ok(Intent::New(entry));
+                let (inputs, intent) = (digest.clone(), desk.intent(cx));
+                let (done, taking_back) = (None, false);
+                let entry = Entry { inputs, undo, before, done, intent, taking_back };
+                if let Some(held) = desk.ledger.begin(key, entry).await? {
+                    return Ok(Intent::New(held));
                 }
             }
         }
     }
-    Err(Failure::new(ErrorClass::Unavailable, format!("the effect ledger has no steady {key}")))
+    Err(unsure(unsteady(key)))
 }
 
 async fn record_undo(desk: Desk<'_>, cx: &Context, undo: Option<&Undo>) -> Result<(), Failure> {
@@ -152,7 +192,8 @@ async fn record_undo(desk: Desk<'_>, cx: &Context, undo: Option<&Undo>) -> Resul
         // An undo is itself the way back; there is nothing to record.
         (Direction::Undo, _) | (Direction::Do, None) => Ok(()),
         (Direction::Do, Some(undo)) => {
-            desk.reporter.report(cx.key(), 1, News::UndoRecorded(undo.clone())).await
+            let news = News::UndoRecorded(undo.clone());
+            desk.reporter.report(cx.key(), desk.deliveries, desk.begun_unix_ms, news).await
         }
     }
 }
@@ -178,16 +219,33 @@ async fn reconcile(
     }
 }
 
-/// The change is there but not good enough: undo it here and now, and say what was measured.
+/// The change is there but not good enough: undo it here and now, and say what was measured. Not where
+/// another worker has taken it up meanwhile: then it is no longer this one's to take back.
 async fn take_back(
     desk: Desk<'_>,
     cx: &Context,
-    entry: &Entry,
+    key: &str,
+    held: Held,
     measured: Measured<Value>,
-) -> Failure {
+) -> (Held, Failure) {
     let failed: Vec<String> = measured.checks.iter().filter(|c| !c.pass).map(in_words).collect();
     let said = failed.join("; ");
-    let failure = match (&entry.undo, cx.key().direction) {
+    let with = |failure: Failure| failure.checks(measured.checks).artefacts(measured.artefacts);
+    let held = match (&held.entry.undo, cx.key().direction) {
+        (Some(_), Direction::Do) => {
+            let entry = Entry { taking_back: true, ..held.entry.clone() };
+            match desk.ledger.write(key, entry, held.revision).await {
+                Ok(Some(held)) => held,
+                Ok(None) => {
+                    let text = format!("{said}; left there: another worker has taken it up");
+                    return (held, with(Failure::new(ErrorClass::UnknownOutcome, text)));
+                }
+                Err(failure) => return (held, with(unsure(failure))),
+            }
+        }
+        (None, Direction::Do) | (_, Direction::Undo) => held,
+    };
+    let failure = match (&held.entry.undo, cx.key().direction) {
         (_, Direction::Undo) => Failure::new(ErrorClass::UndoFailed, said),
         (None, Direction::Do) => {
             let mut failure = Failure::new(ErrorClass::CheckFailed, said);
@@ -201,7 +259,7 @@ async fn take_back(
             }
         },
     };
-    failure.checks(measured.checks).artefacts(measured.artefacts)
+    (held, with(failure))
 }
 
 async fn run_undo(desk: Desk<'_>, cx: &Context, undo: &Undo) -> Result<(), Failure> {
@@ -250,6 +308,10 @@ fn in_words(check: &Check) -> String {
 /// Of the canonical text: `serde_json` keeps the keys of an object in order.
 fn digest(inputs: &Value) -> Sha256 {
     objects::sha256(inputs.to_string().as_bytes())
+}
+
+fn unsteady(key: &str) -> Failure {
+    Failure::new(ErrorClass::Unavailable, format!("the effect ledger has no steady {key}"))
 }
 
 fn conflict(key: &str) -> Failure {

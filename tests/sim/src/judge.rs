@@ -44,6 +44,26 @@ impl Judge {
         &self.events
     }
 
+    /// Effects that landed late although another worker had the last word on their attempt.
+    pub(crate) fn landed_by_another(&self) -> u64 {
+        let late = self.events.iter().filter_map(|event| {
+            let Event::LateEffect { task, attempt, told } = event else { return None };
+            Some((task, attempt, &told.instance))
+        });
+        let by_another = late.filter(|(task, number, instance)| {
+            self.events.iter().any(|event| {
+                let (Event::TaskDone { attempt, told, .. }
+                | Event::TaskFailed { attempt, told, .. }) = event
+                else {
+                    return false;
+                };
+                let same = attempt.task == **task && attempt.number == **number;
+                same && attempt.direction == Direction::Do && told.instance != **instance
+            })
+        });
+        by_another.count() as u64
+    }
+
     /// Reads the next message.
     ///
     /// # Errors
@@ -135,7 +155,7 @@ impl Judge {
         }
         let residue = workflow.residue();
         for (spec, task) in workflow.tasks().filter(|(spec, _)| spec.effect.changes()) {
-            let stands = effects.of(workflow.id(), &spec.id).is_some();
+            let stands = effects.stands(workflow.id(), &spec.id);
             let said = task.status() == TaskStatus::Done;
             let told = spec.effect == Effect::Pivot && residue.iter().any(|r| r.task == spec.id);
             // What has no way back and failed unsurely may stand or not; it is told either way.
@@ -181,6 +201,10 @@ fn may_be_asked(state: &Workflow, attempt: &Attempt) -> Result<(), String> {
 fn nothing_stands_on(state: &Workflow, attempt: &Attempt) -> Result<(), String> {
     let plan = state.plan();
     let Some(ground) = plan.position(&attempt.task) else { return Ok(()) };
+    // Nothing stands on what a person went on without.
+    if state.task(&attempt.task).is_some_and(|(_, task)| task.is_left_out()) {
+        return Ok(());
+    }
     let scope = plan.tasks()[ground].scope;
     for (other, task) in state.tasks() {
         let alike = state.take_back().is_some() || other.scope == scope;

@@ -6,9 +6,7 @@
 //! with everything that happened.
 //!
 //! Harder than the real mesh in one way: there are no leases, so every replica drives everything, and
-//! the log alone keeps them right. Easier in two, each a hole that is known: a line of the list of
-//! workflows is never lost, and of two workers with one attempt the slower one does not bring back
-//! what was undone since (`World::list` and `World::has_come_and_gone` say why).
+//! the log alone keeps them right.
 //!
 //! ```text
 //! cargo test -p deadelus-sim                       some thousand seeds, and the failure table
@@ -192,6 +190,8 @@ fn lived(world: &World) -> Lived {
     };
     let mut count = |what: &str, n: u64| *lived.seen.entry(what.to_owned()).or_default() += n;
     count("repeated effects", world.effects.repeated);
+    count("left to another", world.effects.left);
+    count("lines lost", world.lines_lost);
     count("noticed damage", world.known_damaged.len() as u64);
     for judge in world.judges.values() {
         for (cause, n) in &judge.causes {
@@ -201,6 +201,7 @@ fn lived(world: &World) -> Lived {
         for event in judge.events() {
             count(name(event), 1);
         }
+        count("landed by another", judge.landed_by_another());
         if let Some((ending, _)) = judge.workflow().and_then(|workflow| workflow.ended()) {
             count(ending.as_str(), 1);
         }

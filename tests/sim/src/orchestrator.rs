@@ -74,6 +74,7 @@ enum Asked {
     /// Into this, for the how-manieth time.
     Read(Box<Chain>, u32),
     Send(TaskKey),
+    Show(WorkflowId),
     Open,
 }
 
@@ -162,8 +163,18 @@ impl World {
             (Asked::Open, Said::Open(open)) => {
                 open.iter().for_each(|workflow| self.take_seat(at, workflow, None));
             }
+            (Asked::Show(workflow), Said::Answer(Answer::Stored(_))) => {
+                self.fact(at, &workflow, Fact::Shown(true));
+            }
             (Asked::Send(_), _) => {}
-            (Asked::Append(_) | Asked::Winner(_) | Asked::Read(..) | Asked::Open, said) => {
+            (
+                Asked::Append(_)
+                | Asked::Winner(_)
+                | Asked::Read(..)
+                | Asked::Show(_)
+                | Asked::Open,
+                said,
+            ) => {
                 self.wrong(format!("the simulation answers what was not asked: {said:?}"));
             }
         }
@@ -189,6 +200,10 @@ impl World {
             }
             // A process that cannot begin is begun again.
             Asked::Open => self.ask_as(at, Asked::Open, Request::Open),
+            Asked::Show(workflow) => {
+                self.lines_lost += 1;
+                self.fact(at, &workflow, Fact::Shown(false));
+            }
             Asked::Send(_) => {}
         }
     }
@@ -242,8 +257,10 @@ impl World {
             Act::Read(empty) => self.read_log(at, empty, 1),
             Act::Append { entry, expected } => self.begin_append(at, workflow, entry, expected),
             Act::Tell { .. } => {}
-            // Never lost here, though the real one may be: see `World::list`.
-            Act::Show(summary) => drop(self.list.insert(workflow.clone(), summary.ended)),
+            Act::Show(summary) => {
+                let what = Request::List(workflow.clone(), summary.ended);
+                self.ask_as(at, Asked::Show(workflow.clone()), what);
+            }
             Act::Send(key) => self.send(at, key),
             Act::Finish(ticket, problems) => self.finish(at, ticket, problems),
             Act::Again(mut ticket) if ticket.races < RACES_MAX => {

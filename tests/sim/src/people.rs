@@ -231,7 +231,9 @@ impl World {
         }
         for (who, life, workflow) in &self.must_be_noticed {
             let alive = self.life(*who) == *life;
-            if alive && !self.known_damaged.contains(workflow) {
+            // Who took the place of what vanished before this one's append: the hash tells readers.
+            let told = self.judges.get(workflow).is_some_and(|judge| !judge.alarms.is_empty());
+            if alive && !told && !self.known_damaged.contains(workflow) {
                 wrong.push(format!("{workflow}: {who:?} wrote on what had vanished, in silence"));
             }
         }

@@ -35,6 +35,10 @@ impl World {
                 let open = open.map(|(workflow, _)| workflow.clone()).collect();
                 self.answer(from, life, token, Said::Open(open));
             }
+            Request::List(workflow, ended) => {
+                self.list.insert(workflow, ended);
+                self.answer(from, life, token, Said::Answer(Answer::Stored(1)));
+            }
             Request::Put(place, item, id) => {
                 if self.mishap(self.quirks.dedupe_loss)
                     && let Some(queue) = self.queues.get_mut(&place)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use deadelus_core::{Attempt, Event, Input};
+use deadelus_core::Input;
 use deadelus_mesh::pipeline::Answer;
 use deadelus_proto::{
     Aftermath, Assignment, Body, Check, Direction, Done, ErrorClass, Failure, News, Report, Undo,
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     bus::{Item, Mail},
-    effects::Entry,
+    effects::{Entry, Held},
     plans::{SPECIALISTS, id},
     world::{Arrival, Moment, Place, ReplyTo, Request, Said, Who, World},
 };
@@ -44,6 +44,7 @@ struct Job {
     place: Place,
     sequence: u64,
     deliveries: u64,
+    begun: i64,
     assignment: Assignment,
     stage: Stage,
     /// Which telling it is at, what it says, and until when it is tried.
@@ -60,10 +61,11 @@ enum Stage {
     Look,
     Intend,
     /// The way back is to be told; then the component is looked at, if somebody was here before.
-    Announce(Entry, bool),
-    Reconcile(Entry),
-    Perform(Entry),
-    Finish(Entry, Box<Done>),
+    Announce(Held, bool),
+    Reconcile(Held),
+    Perform(Held),
+    TakeBack(Held),
+    Finish(Held, Box<Done>),
     Report(Box<News>),
     Ack,
 }
@@ -135,6 +137,7 @@ impl World {
         deliveries: u64,
         assignment: Assignment,
     ) {
+        let begun = self.now;
         let worker = &mut self.workers[at];
         if worker.jobs.values().any(|job| job.assignment.key == assignment.key) {
             return;
@@ -146,6 +149,7 @@ impl World {
             place,
             sequence,
             deliveries,
+            begun,
             assignment,
             stage: Stage::Arrived,
             telling: 0,
@@ -165,10 +169,11 @@ impl World {
             Stage::Arrived => self.arrived(at, &job),
             Stage::Look => (self.look(at, &job), 0),
             Stage::Intend => (self.intend(at, &job), 0),
-            Stage::Announce(entry, begun) => return self.announce(at, number, &job, entry, begun),
-            Stage::Reconcile(entry) => self.reconcile(&job, entry),
-            Stage::Perform(entry) => (self.perform(at, number, &job, &entry), 0),
-            Stage::Finish(entry, done) => (self.write_outcome(at, &job, entry, *done), 0),
+            Stage::Announce(held, begun) => return self.announce(at, number, &job, held, begun),
+            Stage::Reconcile(held) => self.reconcile(&job, held),
+            Stage::Perform(held) => self.perform(at, &job, held),
+            Stage::TakeBack(held) => (self.take_back(&job, &held), 0),
+            Stage::Finish(held, done) => (self.write_outcome(at, &job, &held, *done), 0),
             Stage::Report(news) => return self.tell(at, number, *news),
             Stage::Ack => {
                 self.workers[at].jobs.remove(&number);
@@ -215,29 +220,26 @@ impl World {
         }
         let key = ledger_key(job);
         match self.effects.read(&key) {
-            Some(Entry { done: Some(done), .. }) => {
-                let done = Done { reconciled: true, ..done };
-                Stage::Report(Box::new(News::Done(done)))
-            }
-            Some(entry) => Stage::Announce(entry, true),
+            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => found_done(done),
+            Some(held) => Stage::Announce(self.effects.write(&key, held.entry), true),
             None => {
-                let entry = Entry { undo: self.way_back(job), done: None };
-                self.effects.begin(&key, entry.clone());
+                let entry = Entry { undo: self.way_back(job), ..Entry::default() };
+                let held = self.effects.begin(&key, entry);
                 // The ledger has it, and the worker does not know.
                 if self.mishap(self.quirks.lost_ack) {
                     return failed(no_ledger());
                 }
-                Stage::Announce(entry, false)
+                Stage::Announce(held, false)
             }
         }
     }
 
-    fn announce(&mut self, at: usize, number: u64, job: &Job, entry: Entry, begun: bool) {
-        let news = match (job.assignment.key.direction, &entry.undo) {
+    fn announce(&mut self, at: usize, number: u64, job: &Job, held: Held, begun: bool) {
+        let news = match (job.assignment.key.direction, &held.entry.undo) {
             (Direction::Undo, _) | (Direction::Do, None) => None,
             (Direction::Do, Some(undo)) => Some(News::UndoRecorded(undo.clone())),
         };
-        let next = if begun { Stage::Reconcile(entry) } else { Stage::Perform(entry) };
+        let next = if begun { Stage::Reconcile(held) } else { Stage::Perform(held) };
         if let Some(job) = self.workers[at].jobs.get_mut(&number) {
             job.stage = next;
         }
@@ -247,24 +249,21 @@ impl World {
         }
     }
 
-    fn reconcile(&mut self, job: &Job, entry: Entry) -> (Stage, i64) {
+    fn reconcile(&mut self, job: &Job, held: Held) -> (Stage, i64) {
         let key = &job.assignment.key;
-        let stands = self.effects.of(&key.workflow, &key.task).is_some();
+        let stands = self.effects.stands(&key.workflow, &key.task);
         let is_done = stands == (key.direction == Direction::Do);
         if is_done {
-            let done = Done { reconciled: true, ..done(entry.undo.clone()) };
-            return (Stage::Finish(entry, Box::new(done)), 0);
+            let done = Done { reconciled: true, ..done(held.entry.undo.clone()) };
+            return (Stage::Finish(held, Box::new(done)), 0);
         }
-        (Stage::Perform(entry), self.takes_ms())
+        (Stage::Perform(held), self.takes_ms())
     }
 
-    fn perform(&mut self, at: usize, number: u64, job: &Job, entry: &Entry) -> Stage {
+    fn perform(&mut self, at: usize, job: &Job, held: Held) -> (Stage, i64) {
         let (key, there) = (&job.assignment.key, job.assignment.key.direction == Direction::Do);
         let name = self.workers[at].name.clone();
-        let mut outcome = self.outcome(there && entry.undo.is_some());
-        if there && self.has_come_and_gone(job) {
-            outcome = Outcome::Unsure { landed: false };
-        }
+        let outcome = self.outcome(there && held.entry.undo.is_some());
         let touches = match outcome {
             Outcome::Works | Outcome::NotGoodEnough => true,
             Outcome::Unsure { landed } => landed,
@@ -273,46 +272,38 @@ impl World {
         if touches {
             self.say(|| format!("{name}: {key} takes effect"));
             if there {
-                self.effects.land(key, number);
+                self.effects.land(key);
             } else {
                 self.effects.remove(&key.workflow, &key.task);
             }
         }
-        match outcome {
+        let next = match outcome {
             Outcome::Works => {
-                let undo = entry.undo.clone().filter(|_| there);
-                Stage::Finish(entry.clone(), Box::new(done(undo)))
+                let undo = held.entry.undo.clone().filter(|_| there);
+                Stage::Finish(held, Box::new(done(undo)))
             }
             Outcome::Refuses => {
-                self.effects.forget(&ledger_key(job));
+                self.effects.forget(&ledger_key(job), &held);
                 failed(Failure::new(ErrorClass::Unavailable, "not now"))
             }
-            Outcome::NotGoodEnough => {
-                self.effects.take_back_own(key, number);
-                self.effects.forget(&ledger_key(job));
-                failed(Failure::new(ErrorClass::CheckFailed, "not good enough"))
-            }
+            Outcome::NotGoodEnough => return (Stage::TakeBack(held), self.takes_ms()),
             Outcome::Unsure { .. } => failed(Failure::new(ErrorClass::UnknownOutcome, "who knows")),
             Outcome::Jammed => failed(Failure::new(ErrorClass::UndoFailed, "jammed")),
-        }
+        };
+        (next, 0)
     }
 
-    /// Whether the log counts this very attempt as one that took effect, and its effect is gone. Of
-    /// two workers with one attempt the slower one would bring back what was undone since, and the
-    /// log would take its report for a repetition: a hole that is known. Here its component refuses.
-    fn has_come_and_gone(&self, job: &Job) -> bool {
-        let key = &job.assignment.key;
-        let attempt =
-            Attempt { task: key.task.clone(), direction: Direction::Do, number: key.attempt };
-        let counted = |event: &Event| {
-            if let Event::LateEffect { task, attempt } = event {
-                return (task, *attempt) == (&key.task, key.attempt);
-            }
-            matches!(event, Event::TaskDone { attempt: done, .. } if *done == attempt)
-        };
-        let judge = self.judges.get(&key.workflow);
-        let counts = judge.is_some_and(|judge| judge.events().iter().any(counted));
-        counts && self.effects.of(&key.workflow, &key.task).is_none()
+    /// Not good enough: who had it last takes it back.
+    fn take_back(&mut self, job: &Job, held: &Held) -> Stage {
+        let (ledger_key, key) = (ledger_key(job), &job.assignment.key);
+        if !self.effects.is_its_own(&ledger_key, held) {
+            self.effects.left += 1;
+            return failed(Failure::new(ErrorClass::UnknownOutcome, "another has taken it up"));
+        }
+        self.say(|| format!("{key} takes itself back"));
+        self.effects.remove(&key.workflow, &key.task);
+        self.effects.forget(&ledger_key, held);
+        failed(Failure::new(ErrorClass::CheckFailed, "not good enough"))
     }
 
     fn outcome(&mut self, may_take_back: bool) -> Outcome {
@@ -327,13 +318,23 @@ impl World {
         }
     }
 
-    fn write_outcome(&mut self, at: usize, job: &Job, entry: Entry, done: Done) -> Stage {
+    /// Who has done it well has it, whoever took it up meanwhile: nobody takes it back any more.
+    fn write_outcome(&mut self, at: usize, job: &Job, held: &Held, done: Done) -> Stage {
         if !self.is_reachable(Who::Worker(at)) {
             return failed(unsure(no_ledger()));
         }
-        let entry = Entry { done: Some(done.clone()), ..entry };
-        self.effects.finish(&ledger_key(job), entry);
-        Stage::Report(Box::new(News::Done(done)))
+        let key = ledger_key(job);
+        match self.effects.read(&key) {
+            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => found_done(done),
+            Some(now) if now.entry.intent == held.entry.intent => {
+                let entry = Entry { done: Some(done.clone()), ..now.entry };
+                self.effects.write(&key, entry);
+                Stage::Report(Box::new(News::Done(done)))
+            }
+            Some(_) | None => {
+                failed(Failure::new(ErrorClass::UnknownOutcome, "it was taken back meanwhile"))
+            }
+        }
     }
 
     /// Asks an orchestrator to take the news.
@@ -428,11 +429,11 @@ impl World {
             News::Done(_) => "done",
             News::Failed(_) => "failed",
         };
-        let letter = format!("{key}.{kind}");
+        let letter = format!("{key}.{}.{}.{kind}", worker.name, job.deliveries);
         let report = Report {
             key: key.clone(),
             instance: worker.name.clone(),
-            begun_unix_ms: self.now,
+            begun_unix_ms: job.begun,
             reported_unix_ms: self.now,
             deliveries: job.deliveries,
             news,
@@ -485,6 +486,10 @@ fn no_ledger() -> Failure {
 
 fn failed(failure: Failure) -> Stage {
     Stage::Report(Box::new(News::Failed(failure)))
+}
+
+fn found_done(done: Done) -> Stage {
+    Stage::Report(Box::new(News::Done(Done { reconciled: true, ..done })))
 }
 
 fn done(undo: Option<Undo>) -> Done {

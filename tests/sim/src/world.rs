@@ -74,10 +74,20 @@ pub(crate) struct ReplyTo {
 /// What a process asks of the server.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
-    Append { workflow: WorkflowId, expected: u64, id: String, bytes: Bytes },
-    Winner { workflow: WorkflowId, expected: u64 },
+    Append {
+        workflow: WorkflowId,
+        expected: u64,
+        id: String,
+        bytes: Bytes,
+    },
+    Winner {
+        workflow: WorkflowId,
+        expected: u64,
+    },
     ReadLog(WorkflowId),
     Open,
+    /// A line of the list: whether the workflow has ended.
+    List(WorkflowId, bool),
     Put(Place, Box<Item>, Option<String>),
     Ask(Box<Mail>, ReplyTo),
     Reply(ReplyTo),
@@ -145,10 +155,9 @@ pub(crate) struct World {
     pub(crate) calm_at: i64,
     pub(crate) log: Log,
     /// Which workflows there are, and whether each has ended: what a replica takes up when it begins.
-    /// The mesh writes it once and does not ask whether it arrived, so a workflow is forgotten whose
-    /// first line is lost and whose replica dies before anything else happens to it. Here no line is
-    /// ever lost.
     pub(crate) list: BTreeMap<WorkflowId, bool>,
+    /// Lines of which nobody heard whether they arrived.
+    pub(crate) lines_lost: u64,
     pub(crate) queues: BTreeMap<Place, Queue>,
     pub(crate) processes: BTreeMap<Who, Process>,
     pub(crate) orchestrators: Vec<Replica>,
@@ -192,6 +201,7 @@ impl World {
             calm_at: BEGIN_MS + setup.chaos_ms,
             log: Log::default(),
             list: BTreeMap::new(),
+            lines_lost: 0,
             queues,
             processes: BTreeMap::new(),
             orchestrators: vec![],

@@ -81,8 +81,9 @@ impl Workflow {
                 let in_flight = InFlight { since_unix_ms: at, deadline_unix_ms: *deadline };
                 self.moved("TaskRequested", &attempt.task, |t, _| t.requested(attempt, in_flight))?;
             }
-            Event::UndoRecorded { task, attempt, undo } => {
-                let again = self.moved("UndoRecorded", task, |t, _| t.recorded(*attempt, undo))?;
+            Event::UndoRecorded { task, attempt, undo, told } => {
+                let recorded = |t: &mut TaskState, _: &_| t.recorded(*attempt, undo, told);
+                let again = self.moved("UndoRecorded", task, recorded)?;
                 self.reopen(again);
             }
             Event::TaskDone { attempt, done, told } => self.task_done(attempt, done, told)?,
@@ -116,8 +117,8 @@ impl Workflow {
                 let (by, reason) = (by.clone(), reason.clone());
                 self.take_back_ordered(TakeBack { cause: *cause, by, reason })?;
             }
-            Event::LateEffect { task, attempt } => {
-                self.moved("LateEffect", task, |t, _| t.late_effect(*attempt))?;
+            Event::LateEffect { task, attempt, told } => {
+                self.moved("LateEffect", task, |t, _| t.late_effect(*attempt, told))?;
                 self.reopen(true);
             }
             Event::StuckRetried { .. } => self.each_task(TaskState::retry_undo),

@@ -34,19 +34,18 @@ impl TaskState {
     }
 
     /// `Some(true)` when the effect must now be assumed although its attempt was given up.
-    pub(super) fn recorded(&mut self, attempt: u32, undo: &Undo) -> Option<bool> {
-        if !(1..=self.attempt).contains(&attempt) || !self.announced.insert(attempt) {
+    pub(super) fn recorded(&mut self, attempt: u32, undo: &Undo, told: &Told) -> Option<bool> {
+        let again = self.heard.of(attempt, told).is_some_and(|go| go.announced);
+        if again || !(1..=self.attempt).contains(&attempt) {
             return None;
         }
+        let go = self.heard.by(attempt, told);
+        go.announced = true;
+        let over = go.is_over();
         // It could not be taken back for want of this record only.
         let waited = self.undo.is_none() && matches!(self.effect, EffectState::Stuck(_));
         self.undo.get_or_insert_with(|| undo.clone());
         let current = self.is_doing() && attempt == self.attempt;
-        let over = self.landed.contains(&attempt)
-            || matches!(
-                self.failed.get(&attempt),
-                Some(Aftermath::Untouched | Aftermath::TakenBack | Aftermath::Partial)
-            );
         let assumed = !current && !over && !self.stands();
         if waited {
             self.effect = EffectState::Stands;
@@ -69,7 +68,7 @@ impl TaskState {
             {
                 self.progress = Progress::Done(Arc::clone(done));
                 self.told = told.clone();
-                self.landed.insert(attempt.number);
+                self.heard.by(attempt.number, told).landed = true;
                 if spec.effect.changes() {
                     self.effect = EffectState::Stands;
                 }
@@ -101,7 +100,7 @@ impl TaskState {
         let number = attempt.number;
         match (attempt.direction, &self.progress, &self.effect) {
             (Direction::Do, Progress::Doing(_), _) if number == self.attempt => {
-                self.failed.insert(number, failure.aftermath);
+                self.heard.by(number, told).failed = Some(failure.aftermath);
                 self.told = told.clone();
                 self.give_up(failure.clone(), spec);
                 Some(())
@@ -145,12 +144,16 @@ impl TaskState {
     /// A failed attempt may have left something behind. No effect begins before it is announced
     /// with its way back, so where nothing was announced and nothing is known, nothing stands.
     fn give_up(&mut self, failure: Failure, spec: &CheckedTask) {
-        let begun = self.announced.contains(&self.attempt) || spec.effect == Effect::Pivot;
+        let begun = self.heard.has_begun(self.attempt) || spec.effect == Effect::Pivot;
         match failure.aftermath {
             Aftermath::Partial if spec.effect.changes() => self.effect = EffectState::Stands,
             Aftermath::Unknown if begun => self.effect = EffectState::Stands,
-            Aftermath::TakenBack => self.effect = EffectState::None,
-            Aftermath::Partial | Aftermath::Unknown | Aftermath::Untouched => {}
+            // Who landed late may have done so after this one was taken back.
+            Aftermath::TakenBack if !self.heard.anybody_landed() => self.effect = EffectState::None,
+            Aftermath::TakenBack
+            | Aftermath::Partial
+            | Aftermath::Unknown
+            | Aftermath::Untouched => {}
         }
         self.progress = Progress::Failed(failure);
     }
@@ -217,12 +220,12 @@ impl TaskState {
         Some(())
     }
 
-    pub(super) fn late_effect(&mut self, attempt: u32) -> Option<()> {
+    pub(super) fn late_effect(&mut self, attempt: u32, told: &Told) -> Option<()> {
         let current = self.is_doing() && attempt == self.attempt;
         if current || !(1..=self.attempt).contains(&attempt) {
             return None;
         }
-        self.landed.insert(attempt);
+        self.heard.by(attempt, told).landed = true;
         self.new_effect();
         Some(())
     }

@@ -1,13 +1,10 @@
 //! The state of one task: how far doing it has come, and what stands in the world because of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use deadelus_proto::{Aftermath, Direction, Done, Failure, Undo};
 
+use super::go::Heard;
 use crate::event::Told;
 
 /// What is known of one task.
@@ -31,12 +28,8 @@ pub struct TaskState {
     pub(super) tries_from: u32,
     /// The first undo attempt that counts against the effect that stands now.
     pub(super) undo_from: u32,
-    /// The attempts that said their effect was about to begin.
-    pub(super) announced: BTreeSet<u32>,
-    /// The attempts known to have taken effect.
-    pub(super) landed: BTreeSet<u32>,
-    /// The attempts that failed, with what they left behind.
-    pub(super) failed: BTreeMap<u32, Aftermath>,
+    /// What was heard of everybody who had a go at it.
+    pub(super) heard: Heard,
 }
 
 /// How far doing a task has come.
@@ -245,24 +238,28 @@ impl TaskState {
         (self.undo_attempt + 1).saturating_sub(self.undo_from.max(1))
     }
 
-    /// Whether this attempt's success was already counted.
-    pub(crate) fn has_landed(&self, attempt: u32) -> bool {
-        self.landed.contains(&attempt)
+    /// Whether the success of whoever speaks was already counted.
+    pub(crate) fn has_landed(&self, attempt: u32, told: &Told) -> bool {
+        self.heard.of(attempt, told).is_some_and(|go| go.landed)
     }
 
-    /// Whether a failure of this attempt leaves more behind than what was heard of it before.
-    pub(crate) fn leaves_more(&self, attempt: u32, left: Aftermath) -> bool {
-        let weight = |left: &Aftermath| match left {
+    /// Whether a failure leaves more behind than what was heard before of whoever speaks.
+    pub(crate) fn leaves_more(&self, attempt: u32, told: &Told, left: Aftermath) -> bool {
+        let begun = self.heard.has_begun(attempt);
+        let weight = |left: Aftermath| match left {
             Aftermath::Untouched | Aftermath::TakenBack => 0,
-            Aftermath::Unknown => u8::from(self.announced.contains(&attempt)),
+            Aftermath::Unknown => u8::from(begun),
             Aftermath::Partial => 2,
         };
-        weight(&left) > self.failed.get(&attempt).map_or(0, weight)
+        let before = self.heard.of(attempt, told).and_then(|go| go.failed);
+        weight(left) > before.map_or(0, weight)
     }
 
-    /// Whether this attempt said that its effect was about to begin.
-    pub(crate) fn has_announced(&self, attempt: u32) -> bool {
-        self.announced.contains(&attempt)
+    /// Whether it is no news that the effect of who speaks is about to begin: they said so before, or
+    /// that it is over.
+    pub(crate) fn has_announced(&self, attempt: u32, told: &Told) -> bool {
+        let known = self.undo.is_some();
+        self.heard.of(attempt, told).is_some_and(|go| go.announced || (known && go.is_over()))
     }
 
     /// Whether this undo attempt was made against the effect that stands now.

@@ -18,11 +18,12 @@ use prost::Message as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::{Desk, change};
 use crate::{
     About, ChangeCapability, Context, Found, Measured, Prepared, Specialist, UndoPromise,
-    ledger::Ledger,
+    ledger::{Entry, Held, Ledger},
     report::Reporter,
     specialist::{ErasedChange, Work},
 };
@@ -35,6 +36,10 @@ struct Lamp {
     dim: AtomicBool,
     jammed: AtomicBool,
     blackout: AtomicBool,
+    /// Who touches it looks at it, and then stays there until it is let go.
+    slow: AtomicBool,
+    touching: Notify,
+    let_go: Notify,
 }
 
 struct Switch {
@@ -91,7 +96,12 @@ impl ChangeCapability for Switch {
         }
         self.lamp.touched.fetch_add(1, Ordering::SeqCst);
         self.lamp.lit.store(self.to, Ordering::SeqCst);
-        Ok(self.measure())
+        let measured = self.measure();
+        if self.lamp.slow.swap(false, Ordering::SeqCst) {
+            self.lamp.touching.notify_one();
+            self.lamp.let_go.notified().await;
+        }
+        Ok(measured)
     }
 
     async fn reconcile(
@@ -154,7 +164,8 @@ impl Room {
     }
 
     fn desk(&self) -> Desk<'_> {
-        Desk { specialist: &self.specialist, ledger: &self.ledger, reporter: &self.reporter }
+        let (specialist, ledger, reporter) = (&self.specialist, &self.ledger, &self.reporter);
+        Desk { specialist, ledger, reporter, deliveries: 1, begun_unix_ms: 1 }
     }
 
     fn work(&self) -> &dyn ErasedChange {
@@ -170,6 +181,12 @@ impl Room {
 
     fn touched(&self) -> u32 {
         self.lamp.touched.load(Ordering::SeqCst)
+    }
+
+    async fn forget_the_outcome(&self, key: &str) {
+        let Held { entry, revision } = self.ledger.read(key).await.unwrap().unwrap();
+        let entry = Entry { done: None, ..entry };
+        self.ledger.write(key, entry, revision).await.unwrap().unwrap();
     }
 
     /// How many undo records of the task the inbox holds.
@@ -206,9 +223,7 @@ async fn an_effect_whose_outcome_was_lost_is_found_and_not_done_again() {
     room.on("a").await.unwrap();
     // What a worker leaves that dies between the effect and the outcome.
     let key = "light.detached.a.do";
-    let mut entry = room.ledger.read(key).await.unwrap().unwrap();
-    entry.done = None;
-    room.ledger.finish(key, &entry).await.unwrap();
+    room.forget_the_outcome(key).await;
     let found = room.on("a").await.unwrap();
     assert!(found.reconciled);
     assert_eq!(room.touched(), 1);
@@ -220,9 +235,7 @@ async fn what_had_not_begun_is_done_by_the_next() {
     let room = Room::make().await;
     room.on("a").await.unwrap();
     let key = "light.detached.a.do";
-    let mut entry = room.ledger.read(key).await.unwrap().unwrap();
-    entry.done = None;
-    room.ledger.finish(key, &entry).await.unwrap();
+    room.forget_the_outcome(key).await;
     room.lamp.lit.store(false, Ordering::SeqCst);
     assert!(!room.on("a").await.unwrap().reconciled);
     assert!(room.lit());
@@ -298,4 +311,52 @@ async fn an_undo_that_was_done_is_done_again_for_an_effect_that_landed_late() {
     assert!(again.reconciled && room.lit(), "the same attempt, delivered twice, is one");
     change(room.desk(), work.as_ref(), &off(2), &json!({})).await.unwrap();
     assert!(!room.lit(), "a new attempt takes back what is there now");
+}
+
+#[tokio::test]
+async fn a_slow_worker_leaves_what_a_later_attempt_has_taken_up() {
+    let room = Room::make().await;
+    room.lamp.dim.store(true, Ordering::SeqCst);
+    room.lamp.slow.store(true, Ordering::SeqCst);
+    let later = async {
+        room.lamp.touching.notified().await;
+        room.lamp.dim.store(false, Ordering::SeqCst);
+        let done = room.on("a").await;
+        room.lamp.let_go.notify_one();
+        done
+    };
+    let (slow, later) = tokio::join!(room.on("a"), later);
+    assert!(later.unwrap().reconciled, "it found the lamp lit");
+    let failure = slow.unwrap_err();
+    let said = (failure.class, failure.aftermath);
+    assert_eq!(said, (ErrorClass::UnknownOutcome, Aftermath::Unknown), "{failure}");
+    assert!(room.lit(), "what the later attempt reported still stands");
+    assert!(room.on("a").await.unwrap().reconciled, "and the ledger still has it as done");
+}
+
+#[tokio::test]
+async fn who_has_done_it_well_is_not_taken_back_by_who_took_it_up() {
+    let room = Room::make().await;
+    room.lamp.slow.store(true, Ordering::SeqCst);
+    let later = async {
+        room.lamp.touching.notified().await;
+        room.lamp.dim.store(true, Ordering::SeqCst);
+        room.lamp.slow.store(true, Ordering::SeqCst);
+        // It finds the lamp lit and dim, touches it, and is slow, too.
+        let both = async {
+            room.lamp.touching.notified().await;
+            room.lamp.let_go.notify_one();
+        };
+        let (done, ()) = tokio::join!(room.on("a"), both);
+        done
+    };
+    let slow = async {
+        let done = room.on("a").await;
+        room.lamp.let_go.notify_one();
+        done
+    };
+    let (slow, later) = tokio::join!(slow, later);
+    assert!(!slow.unwrap().reconciled);
+    assert_eq!(later.unwrap_err().class, ErrorClass::UnknownOutcome);
+    assert!(room.lit(), "what was reported as done still stands");
 }
