@@ -1,12 +1,16 @@
 //! What people's programs ask by request and reply: a plan for a wish, which requests are ready,
 //! what is wrong with a file. Nothing is changed by asking.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use async_nats::{
     HeaderMap,
     service::{Request, Service, ServiceExt as _},
 };
+use deadelus_core::{CheckedPlan, plan::read_tree};
 use deadelus_mesh::{Mesh, names, trace};
 use deadelus_proto::{
     Subject,
@@ -15,26 +19,31 @@ use deadelus_proto::{
 };
 use futures_util::StreamExt as _;
 use prost::{DecodeError, Message};
+use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::{
     cards::Cards,
-    planner::{self, NoPlan, Proposal, Wish, blueprint::Blueprint, lint, shelf::Shelf},
+    drafts::Drafts,
+    planner::{
+        self, NoPlan, Proposal, Wish,
+        blueprint::Blueprint,
+        lint,
+        outside::{self, Question, Reviewed},
+        shelf::Shelf,
+    },
 };
 
 /// What is known to whoever answers.
 #[derive(Debug)]
-struct Desk {
-    cards: Cards,
-    shelf: Shelf,
+pub(crate) struct Desk {
+    pub(crate) cards: Cards,
+    pub(crate) shelf: Shelf,
+    pub(crate) drafts: Drafts,
 }
 
 /// Registers the orchestrator as a NATS micro service and answers until the service is dropped.
-pub(crate) async fn serve(
-    mesh: &Mesh,
-    owner: &str,
-    cards: Cards,
-    shelf: Shelf,
-) -> anyhow::Result<Service> {
+pub(crate) async fn serve(mesh: &Mesh, owner: &str, desk: Desk) -> anyhow::Result<Service> {
     let service = mesh
         .client
         .service_builder()
@@ -43,7 +52,7 @@ pub(crate) async fn serve(
         .start("deadelus-orchestrator", env!("CARGO_PKG_VERSION"))
         .await
         .map_err(anyhow::Error::from_boxed)?;
-    let desk = Arc::new(Desk { cards, shelf });
+    let desk = Arc::new(desk);
     for api in Api::ALL {
         let mut questions = service
             .endpoint_builder()
@@ -64,7 +73,7 @@ pub(crate) async fn serve(
 async fn reply(desk: &Desk, api: Api, question: &Request) {
     let headers = question.message.headers.as_ref();
     let answered = match api {
-        Api::Plan => Ok(desk.plan(headers, &question.message.payload).encode_to_vec()),
+        Api::Plan => Ok(desk.plan(headers, &question.message.payload).await.encode_to_vec()),
         Api::Blueprints => desk.blueprints(&question.message.payload),
         Api::Lint => desk.lint(&question.message.payload),
     };
@@ -81,7 +90,7 @@ async fn reply(desk: &Desk, api: Api, question: &Request) {
 const BAD_QUESTION: usize = 400;
 
 impl Desk {
-    fn plan(&self, headers: Option<&HeaderMap>, question: &[u8]) -> pb::PlanAnswer {
+    async fn plan(&self, headers: Option<&HeaderMap>, question: &[u8]) -> pb::PlanAnswer {
         let span = tracing::info_span!(
             "plan",
             otel.kind = "server",
@@ -91,12 +100,56 @@ impl Desk {
         if let Some(headers) = headers {
             trace::set_parent(&span, headers);
         }
-        span.in_scope(|| {
-            let planned = parse(question).and_then(|wish| {
-                span.record(names::TARGET, wish.target.as_str());
-                planner::plan(&wish, &self.shelf, &self.cards.all())
-            });
-            pb::PlanAnswer { result: Some(planned.map_or_else(refused, proposed)) }
+        let planned = async {
+            let request = pb::PlanRequest::decode(question).map_err(|e| wrong(&e))?;
+            match (request.draft.is_empty(), request.plan_file.is_empty()) {
+                (false, _) => self.answer(&request).await,
+                (true, false) => self.bring(&request.plan_file).await,
+                (true, true) => self.wish(request),
+            }
+        };
+        let planned = planned.instrument(span).await;
+        pb::PlanAnswer { result: Some(planned.unwrap_or_else(refused)) }
+    }
+
+    /// A plan for words.
+    fn wish(&self, request: pb::PlanRequest) -> Result<Answered, NoPlan> {
+        let wish = Wish {
+            request: request.request,
+            target: request.target.parse().map_err(|e| wrong(&e))?,
+            blueprint: (!request.blueprint.is_empty()).then_some(request.blueprint),
+            params: request.params.into_iter().collect(),
+        };
+        tracing::Span::current().record(names::TARGET, wish.target.as_str());
+        planner::plan(&wish, &self.shelf, &self.cards.all()).map(proposed)
+    }
+
+    /// A plan of somebody's own; it becomes a draft where something is left to ask.
+    async fn bring(&self, text: &str) -> Result<Answered, NoPlan> {
+        let tree = read_tree(text).map_err(NoPlan::Problems)?;
+        match outside::review(&tree, &self.cards.all()).map_err(NoPlan::Problems)? {
+            Reviewed::Whole(plan) => Ok(brought(&plan, "it was brought as a file")),
+            Reviewed::Gaps(questions) => {
+                let draft = self.drafts.keep(&tree).await.map_err(|e| wrong(&e))?;
+                Ok(needs_answers(&draft, &tree, questions))
+            }
+        }
+    }
+
+    /// A draft, with more answers than before or none.
+    async fn answer(&self, request: &pb::PlanRequest) -> Result<Answered, NoPlan> {
+        let cards = self.cards.all();
+        let draft = self.drafts.find(&request.draft).await.map_err(|e| wrong(&e))?;
+        let answers: BTreeMap<_, _> = request.answers.clone().into_iter().collect();
+        let tree = outside::answered(draft.tree.clone(), &answers, &cards);
+        let tree = tree.map_err(NoPlan::Problems)?;
+        let reviewed = outside::review(&tree, &cards).map_err(NoPlan::Problems)?;
+        if tree != draft.tree {
+            self.drafts.replace(&draft, &tree).await.map_err(|e| wrong(&e))?;
+        }
+        Ok(match reviewed {
+            Reviewed::Whole(plan) => brought(&plan, &format!("draft {}, all answered", draft.id)),
+            Reviewed::Gaps(questions) => needs_answers(&draft.id, &tree, questions),
         })
     }
 
@@ -134,15 +187,9 @@ fn json(blueprint: &Blueprint) -> Vec<u8> {
     serde_json::to_vec(blueprint).unwrap_or_default()
 }
 
-fn parse(bytes: &[u8]) -> Result<Wish, NoPlan> {
-    let wrong = |problem: String| NoPlan::Params(vec![problem]);
-    let request = pb::PlanRequest::decode(bytes).map_err(|e| wrong(e.to_string()))?;
-    Ok(Wish {
-        request: request.request,
-        target: request.target.parse().map_err(|e| wrong(format!("{e}")))?,
-        blueprint: (!request.blueprint.is_empty()).then_some(request.blueprint),
-        params: request.params.into_iter().collect(),
-    })
+/// One sentence about the question itself.
+fn wrong(problem: &dyn std::fmt::Display) -> NoPlan {
+    NoPlan::Params(vec![problem.to_string()])
 }
 
 fn proposed(proposal: Proposal) -> Answered {
@@ -155,6 +202,26 @@ fn proposed(proposal: Proposal) -> Answered {
     })
 }
 
+/// Its author has chosen it, so there is no doubt about that.
+fn brought(plan: &CheckedPlan, because: &str) -> Answered {
+    Answered::Proposal(pb::PlanProposal {
+        plan_json: plan.json().to_owned().into(),
+        plan_digest: plan.digest().to_string(),
+        blueprint: String::new(),
+        because: because.to_owned(),
+        confidence: 1.0,
+    })
+}
+
+fn needs_answers(draft: &str, tree: &Value, questions: Vec<Question>) -> Answered {
+    let question = |Question { name, asks, .. }| pb::Question { name, asks };
+    Answered::NeedsAnswers(pb::NeedsAnswers {
+        draft: draft.to_owned(),
+        title: tree["title"].as_str().unwrap_or_default().to_owned(),
+        questions: questions.into_iter().map(question).collect(),
+    })
+}
+
 fn refused(reason: NoPlan) -> Answered {
     let problems = match &reason {
         NoPlan::Problems(problems) => problems.iter().map(ToString::to_string).collect(),
@@ -164,7 +231,7 @@ fn refused(reason: NoPlan) -> Answered {
         }
     };
     let nearest = match reason {
-        NoPlan::Unmatched { nearest } | NoPlan::Ambiguous { nearest } => nearest,
+        NoPlan::Unmatched { nearest, .. } | NoPlan::Ambiguous { nearest } => nearest,
         NoPlan::Problems(_) | NoPlan::Params(_) | NoPlan::Unknown { .. } => vec![],
     };
     Answered::NoPlan(pb::NoPlan {

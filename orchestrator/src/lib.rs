@@ -11,6 +11,7 @@ pub mod cards;
 pub mod config;
 pub mod desk;
 mod dispatch;
+mod drafts;
 mod hub;
 mod inbox;
 pub mod journal;

@@ -2,9 +2,11 @@
 //! It never guesses: what matches no blueprint well enough gets the nearest ones and how to bring
 //! a plan of one's own.
 
+mod ask;
 pub mod blueprint;
 pub mod intent;
 pub mod lint;
+pub mod outside;
 pub mod shelf;
 
 use std::collections::BTreeMap;
@@ -52,10 +54,15 @@ pub struct Proposal {
 #[derive(Debug, thiserror::Error)]
 pub enum NoPlan {
     /// No blueprint fits well enough.
-    #[error("no blueprint fits these words well enough")]
+    #[error(
+        "no blueprint fits these words well enough; what one specialist does alone needs no \
+             coordination: {ask}"
+    )]
     Unmatched {
         /// The nearest, best first, with their fit.
         nearest: Vec<(String, String, Fit)>,
+        /// Whose work it may be by itself.
+        ask: String,
     },
     /// Several fit, and none much better than the others.
     #[error("these words fit several blueprints; choose one with --blueprint")]
@@ -84,7 +91,7 @@ pub enum NoPlan {
 /// # Errors
 /// [`NoPlan`], with what a person can do about it.
 pub fn plan(wish: &Wish, shelf: &Shelf, cards: &[SpecialistCard]) -> Result<Proposal, NoPlan> {
-    let (blueprint, fit) = choose(wish, shelf)?;
+    let (blueprint, fit) = choose(wish, shelf, cards)?;
     let plan = blueprint
         .instantiate(&wish.request, &wish.target, &wish.params, cards)
         .map_err(NoPlan::Params)?;
@@ -92,7 +99,11 @@ pub fn plan(wish: &Wish, shelf: &Shelf, cards: &[SpecialistCard]) -> Result<Prop
     Ok(Proposal { plan, blueprint: blueprint.blueprint.clone(), fit })
 }
 
-fn choose<'s>(wish: &Wish, shelf: &'s Shelf) -> Result<(&'s Blueprint, Fit), NoPlan> {
+fn choose<'s>(
+    wish: &Wish,
+    shelf: &'s Shelf,
+    cards: &[SpecialistCard],
+) -> Result<(&'s Blueprint, Fit), NoPlan> {
     if let Some(name) = &wish.blueprint {
         let fit = Fit { confidence: 1.0, because: "it was asked for by name".to_owned() };
         return shelf.get(name).map(|b| (b, fit)).ok_or_else(|| NoPlan::Unknown {
@@ -106,7 +117,10 @@ fn choose<'s>(wish: &Wish, shelf: &'s Shelf) -> Result<(&'s Blueprint, Fit), NoP
     let sure = fits.iter().take_while(|(_, fit)| fit.confidence >= SURE_ENOUGH);
     let best = fits.first().map_or(0.0, |(_, fit)| fit.confidence);
     match sure.take_while(|(_, fit)| best - fit.confidence < TOO_CLOSE).count() {
-        0 => Err(NoPlan::Unmatched { nearest: nearest(fits) }),
+        0 => {
+            let ask = ask::whom(&wish.request, cards);
+            Err(NoPlan::Unmatched { nearest: nearest(fits), ask })
+        }
         1 => Ok(fits.swap_remove(0)),
         _ => Err(NoPlan::Ambiguous { nearest: nearest(fits) }),
     }
@@ -132,7 +146,7 @@ mod tests {
 
     fn chosen(request: &str) -> Result<String, NoPlan> {
         let shelf = shelf::built_in().unwrap();
-        choose(&wish(request, None), &shelf).map(|(b, _)| b.blueprint.clone())
+        choose(&wish(request, None), &shelf, &[]).map(|(b, _)| b.blueprint.clone())
     }
 
     #[test]
@@ -158,7 +172,7 @@ mod tests {
             "",
         ] {
             match chosen(request) {
-                Err(NoPlan::Unmatched { nearest }) => assert_eq!(nearest[0].0, "slow-endpoint"),
+                Err(NoPlan::Unmatched { nearest, .. }) => assert_eq!(nearest[0].0, "slow-endpoint"),
                 other => panic!("{request}: {other:?}"),
             }
         }
@@ -169,15 +183,15 @@ mod tests {
         let mut shelf = shelf::built_in().unwrap();
         let twin = Blueprint { blueprint: "twin".to_owned(), ..shelf["slow-endpoint"].clone() };
         shelf.insert("twin".to_owned(), twin);
-        let error = choose(&wish("the checkout is slow", None), &shelf).unwrap_err();
+        let error = choose(&wish("the checkout is slow", None), &shelf, &[]).unwrap_err();
         assert!(matches!(&error, NoPlan::Ambiguous { nearest } if nearest.len() == 2), "{error}");
-        assert!(choose(&wish("the checkout is slow", Some("twin")), &shelf).is_ok());
+        assert!(choose(&wish("the checkout is slow", Some("twin")), &shelf, &[]).is_ok());
     }
 
     #[test]
     fn a_name_that_is_not_there_is_answered_with_what_is() {
         let shelf = shelf::built_in().unwrap();
-        let error = choose(&wish("x", Some("slow")), &shelf).unwrap_err();
+        let error = choose(&wish("x", Some("slow")), &shelf, &[]).unwrap_err();
         assert_eq!(error.to_string(), "there is no blueprint \"slow\"; there are slow-endpoint");
     }
 }

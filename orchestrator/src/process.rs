@@ -11,8 +11,8 @@ use deadelus_mesh::{
 };
 
 use crate::{
-    api, beats, cards::Cards, config::Config, hub::Hub, inbox::Inbox, journal::Journal,
-    partitions::Partitions, planner::shelf, plans::Plans,
+    api, beats, cards::Cards, config::Config, drafts::Drafts, hub::Hub, inbox::Inbox,
+    journal::Journal, partitions::Partitions, planner::shelf, plans::Plans,
 };
 
 /// Spans that are not delivered by then are lost; the process goes.
@@ -73,7 +73,9 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     let mesh = deadelus_mesh::connect(&config.nats, owner).await?;
     streams::ensure(&mesh, config.nats.replicas).await?;
     let cards = Cards::follow(&mesh).await?;
-    let service = api::serve(&mesh, owner, cards.clone(), blueprints).await?;
+    let drafts = Drafts::open(&mesh).await?;
+    let desk = api::Desk { cards: cards.clone(), shelf: blueprints, drafts };
+    let service = api::serve(&mesh, owner, desk).await?;
     let journal = Journal::open(mesh.clone(), owner.to_owned()).await?;
     let (hub, parcels) = Hub::new(config.orchestrator.open_workflows_max);
     let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans: Plans::new(cards) };

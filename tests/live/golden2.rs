@@ -169,7 +169,7 @@ fn between(slow_ms: f64, fast_ms: f64) -> String {
 pub(crate) async fn approved(ada: &Person, id: &str, params: &[(&str, &str)]) -> WorkflowId {
     let proposal = match ada.ask(WORDS, params).await {
         Planned::Proposal(proposal) => proposal,
-        Planned::NoPlan(no) => panic!("{no:?}"),
+        other => panic!("{other:?}"),
     };
     assert_eq!(proposal.blueprint, "slow-endpoint", "{}", proposal.because);
     let id = id.parse().unwrap();

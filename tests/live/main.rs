@@ -7,6 +7,7 @@ mod arrows;
 mod bad_input;
 mod blueprints;
 mod cli;
+mod drafts;
 mod golden2;
 mod house;
 mod kill;

@@ -44,7 +44,7 @@ impl Person {
     pub(crate) async fn ask(&self, words: &str, params: &[(&str, &str)]) -> Planned {
         let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let (request, target) = (words.to_owned(), "shop".to_owned());
-        let request = pb::PlanRequest { request, target, blueprint: String::new(), params };
+        let request = pb::PlanRequest { request, target, params, ..pb::PlanRequest::default() };
         let subject = self.mesh.subjects.of(&Subject::Api(Api::Plan));
         let bytes = request.encode_to_vec().into();
         let answer = self.mesh.client.request(subject, bytes).await.unwrap();

@@ -6,6 +6,9 @@ deadelus: 1
 title: One index
 target: shop
 approval: none
+success: [{ criterion: The index is there, checked_by: see }]
+constraints: []
+prerequisites: [{ prerequisite: The schema can be read, checked_by: look }]
 tasks:
   look:
     does: db.inspect

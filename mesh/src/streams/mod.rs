@@ -33,8 +33,8 @@ use crate::{
     error::{Cause, chain},
 };
 pub use wanted::{
-    ADVISORIES, ARTEFACTS, CARDS, DEAD, INBOX, LEASES, LEDGER, LOG, OPERATORS_FIELDS, TASKS,
-    WORKFLOWS,
+    ADVISORIES, ARTEFACTS, CARDS, DEAD, DRAFTS, INBOX, LEASES, LEDGER, LOG, OPERATORS_FIELDS,
+    TASKS, WORKFLOWS,
 };
 
 /// Inbox messages one partition holds unacknowledged: the orchestrator decides them one by one.
@@ -138,7 +138,7 @@ pub async fn stream(mesh: &Mesh, name: &str) -> Result<Stream<()>, MeshError> {
     stream.map_err(|e| MeshError::jetstream(format!("stream {name}"), e))
 }
 
-/// A bucket of this mesh: [`CARDS`], [`LEDGER`] or [`WORKFLOWS`].
+/// A bucket of this mesh: [`CARDS`], [`LEDGER`], [`WORKFLOWS`] or [`DRAFTS`].
 ///
 /// # Errors
 /// [`MeshError::JetStream`] when it is missing; [`ensure`] makes it.

@@ -29,6 +29,8 @@ pub const CARDS: &str = "CARDS";
 pub const LEDGER: &str = "LEDGER";
 /// Bucket: how workflows stand, for lists; a projection of [`LOG`].
 pub const WORKFLOWS: &str = "WORKFLOWS";
+/// Bucket: plans that were brought and wait for answers, by draft.
+pub const DRAFTS: &str = "DRAFTS";
 /// Bucket: which replica of the orchestrator looks after which partition; entries vanish when they
 /// are not renewed.
 pub const LEASES: &str = "LEASES";
@@ -80,6 +82,11 @@ const LEDGER_MAX_AGE: Duration = Duration::from_hours(90 * 24);
 
 /// A summary is about 1 KiB.
 const WORKFLOWS_MAX_BYTES: i64 = 128 * MIB;
+
+/// A plan is some 20 KiB, at most 512: a thousand people may be asked at once.
+const DRAFTS_MAX_BYTES: i64 = 32 * MIB;
+/// Whoever has not answered within two weeks brings the plan again.
+const DRAFTS_MAX_AGE: Duration = Duration::from_hours(14 * 24);
 
 /// A lease is a name.
 const LEASES_MAX_BYTES: i64 = MIB;
@@ -134,6 +141,8 @@ pub(super) fn all(subjects: &Subjects, replicas: usize) -> Vec<Config> {
         // Read before an effect begins: a stale read would do it twice, so the leader answers.
         Config { max_age: LEDGER_MAX_AGE, ..bucket(LEDGER, LEDGER_MAX_BYTES) },
         Config { allow_direct: true, ..bucket(WORKFLOWS, WORKFLOWS_MAX_BYTES) },
+        // Answers build on each other: the leader says which were the last.
+        Config { max_age: DRAFTS_MAX_AGE, ..bucket(DRAFTS, DRAFTS_MAX_BYTES) },
         Config {
             max_age: LEASE_FOR,
             duplicate_window: LEASE_FOR,

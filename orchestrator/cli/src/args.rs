@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Decide(Decision),
     /// List the requests that are ready, or explain one: its parameters, tasks, and what finds it
     Blueprints(Blueprints),
+    /// Answer what was asked about a plan of your own that was not detailed enough
+    Answer(Answer),
     /// Say everything that is wrong with a blueprint or a plan of your own
     Lint(Lint),
     /// List the specialists, what they can do and to which targets
@@ -220,24 +222,30 @@ pub(crate) struct Down {
     pub(crate) output: Output,
 }
 
+/// What makes no sense beside a plan of one's own.
+const WORDS: [&str; 4] = ["request", "target", "blueprint", "params"];
+
 /// What is to be done: in words, or as a plan of one's own.
 #[derive(Debug, Args)]
 pub(crate) struct Wish {
     /// The request, in words
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present_any = ["file", "draft"])]
     pub(crate) request: Option<String>,
     /// The system it is about, as the specialists' configuration calls it
-    #[arg(long, required_unless_present = "file")]
+    #[arg(long, required_unless_present_any = ["file", "draft"])]
     pub(crate) target: Option<String>,
     /// Use this blueprint instead of choosing one by the words
-    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) blueprint: Option<String>,
     /// A parameter of the blueprint
-    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = pair, conflicts_with = "file")]
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) params: Vec<(String, String)>,
     /// A plan of your own (YAML or JSON)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["request", "target"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = WORDS)]
     pub(crate) file: Option<PathBuf>,
+    /// A plan of your own whose questions you have answered
+    #[arg(long, value_name = "DRAFT", conflicts_with_all = WORDS, conflicts_with = "file")]
+    pub(crate) draft: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -254,6 +262,18 @@ pub(crate) struct Blueprints {
     /// The one to explain; without it all are listed
     pub(crate) name: Option<String>,
     /// yaml is the blueprint itself, to begin one of your own with
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The draft, as `plan` or `run` named it
+    pub(crate) draft: String,
+    /// The answers; without any you are asked at the terminal
+    #[arg(value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) answers: Vec<(String, String)>,
+    /// yaml is the plan itself
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: PlanFormat,
 }
@@ -438,6 +458,9 @@ mod tests {
         assert!(parse("deadelus plan slow --target shop").is_ok());
         assert!(parse("deadelus plan --file plan.yaml").is_ok());
         assert!(parse("deadelus trace latest -o json").is_ok());
+        assert!(parse("deadelus run --draft dr-1 --yes").is_ok());
+        assert!(parse("deadelus run --draft dr-1 --file plan.yaml").is_err());
+        assert!(parse("deadelus answer dr-1 target=shop success=see:done").is_ok());
         assert!(parse("deadelus plan slow").is_err());
         assert!(parse("deadelus plan slow --file plan.yaml").is_err());
         assert!(parse("deadelus run slow --target shop --param p95").is_err());

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use deadelus_mesh::{MeshError, config::ConfigError};
+use deadelus_proto::pb::{NeedsAnswers, Question};
 
 use crate::{exit::Exit, term};
 
@@ -41,6 +42,8 @@ pub(crate) enum CliError {
     NoPlan(Vec<String>),
     #[error("this plan does not make sense here{}", listed(.0))]
     BadPlan(Vec<String>),
+    #[error("needs answers: {} is not detailed enough yet{}", .0.title, asked(.0))]
+    NeedsAnswers(NeedsAnswers),
     #[error("{file} cannot be used as a {kind}{}", listed(problems))]
     Unsound { file: String, kind: String, problems: Vec<String> },
     #[error("the log of {workflow} cannot be read: {problem}")]
@@ -83,6 +86,7 @@ impl CliError {
             | Self::NoLetter(_)
             | Self::NoBlueprint(_) => Exit::NotFound,
             Self::NoPlan(_) | Self::BadPlan(_) | Self::Unsound { .. } => Exit::NoPlan,
+            Self::NeedsAnswers(_) => Exit::NeedsAnswers,
             Self::Mesh(MeshError::Unreachable { .. }) => Exit::Unreachable,
             Self::Mesh(MeshError::NoArtefact { .. }) => Exit::NotFound,
             Self::File { .. }
@@ -132,6 +136,11 @@ impl CliError {
                  your own with --file plan.yaml"
                     .to_owned()
             }
+            Self::NeedsAnswers(needs) => format!(
+                "deadelus answer {} NAME=VALUE …, or without any to be asked; the draft is kept \
+                 for two weeks",
+                needs.draft
+            ),
             Self::Unsound { .. } => {
                 "change each place, and lint again; `deadelus specialists` lists what can be \
                  done, `deadelus blueprints NAME -o yaml` shows a blueprint that can be used"
@@ -166,6 +175,12 @@ impl CliError {
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// Each question on a line of its own, with its name.
+fn asked(needs: &NeedsAnswers) -> String {
+    let one = |q: &Question| format!("{}: {}", q.name, q.asks);
+    listed(&needs.questions.iter().map(one).collect::<Vec<_>>())
 }
 
 /// Each problem on a line of its own.

@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     NotFound = 8,
     /// No NATS server or no orchestrator answers.
     Unreachable = 9,
+    /// The plan is not detailed enough; its author is asked.
+    NeedsAnswers = 10,
 }
 
 /// The table that `--help` ends with.
@@ -41,7 +43,8 @@ Exit codes:
   6  waiting: the workflow goes on, is paused, or waits at a gate
   7  no plan could be made of the request
   8  not found: no such workflow, task or artefact
-  9  unreachable: no NATS server or no orchestrator answers";
+  9  unreachable: no NATS server or no orchestrator answers
+  10 needs answers: the plan is not detailed enough; standard error has the questions";
 
 impl Exit {
     /// The code of a command that was asked how a workflow ended.
@@ -77,10 +80,11 @@ mod tests {
             Exit::NoPlan,
             Exit::NotFound,
             Exit::Unreachable,
+            Exit::NeedsAnswers,
         ];
         for (n, exit) in all.into_iter().enumerate() {
             assert_eq!(exit as usize, n);
-            assert!(HELP.contains(&format!("\n  {n}  ")), "{exit:?} is missing");
+            assert!(HELP.contains(&format!("\n  {n:<2} ")), "{exit:?} is missing");
         }
     }
 }

@@ -38,8 +38,8 @@ use crate::{
     bulk::each,
     client::Client,
     commands::{
-        artefact, audit, blueprints, dead as dead_letters, decide, doctor, down, fork, lint, list,
-        plan, report as report_command, run, show, specialists, trace, up, watch, why,
+        answer, artefact, audit, blueprints, dead as dead_letters, decide, doctor, down, fork,
+        lint, list, plan, report as report_command, run, show, specialists, trace, up, watch, why,
     },
     error::CliError,
     exit::Exit,
@@ -73,6 +73,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(place, args).await,
         Command::List(args) => list::run(place, args).await,
         Command::Artefact(args) => artefact::run(place, args).await,
+        Command::Answer(args) => answer::run(place, args).await,
         Command::Blueprints(args) => blueprints::run(place, args).await,
         Command::Lint(args) => lint::run(place, args).await,
         Command::Specialists(output) => specialists::run(place, *output).await,

@@ -236,11 +236,20 @@ fn risks(plan: &CheckedPlan, term: Term) -> String {
 
 fn success(plan: &CheckedPlan, term: Term) -> String {
     let mut out = String::new();
-    for criterion in &plan.plan().success {
-        let checker = plan.tasks().iter().find(|t| t.id.as_str() == criterion.checked_by);
+    let mut line = |mark: &str, what: &str, task: &str| {
+        let checker = plan.tasks().iter().find(|t| t.id.as_str() == task);
         let by = checker.map_or(String::new(), |t| format!(" by {}", t.does));
-        let how = format!("{} (checked in {}{by})", criterion.criterion, criterion.checked_by);
-        out.push_str(&hang("  - ", &how, term.width));
+        out.push_str(&hang(mark, &format!("{what} (checked in {task}{by})"), term.width));
+    };
+    let whole = plan.plan();
+    for c in &whole.success {
+        line("  - ", &c.criterion, &c.checked_by);
+    }
+    for c in &whole.constraints {
+        line("  - whatever else: ", &c.constraint, &c.checked_by);
+    }
+    for p in &whole.prerequisites {
+        line("  - before anything is changed: ", &p.prerequisite, &p.checked_by);
     }
     out
 }

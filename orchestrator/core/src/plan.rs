@@ -63,12 +63,41 @@ pub struct Plan {
     /// When it has succeeded, and which task measures that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub success: Vec<Criterion>,
+    /// What must hold whatever else is reached, and which task measures that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
+    /// What must be there before anything is changed, and which task sees that it is: everything
+    /// that changes something comes after that task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisites: Vec<Prerequisite>,
     /// What it means that the tries of a task are used up, unless the task says otherwise: pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_exhausted: Option<OnExhausted>,
     /// Whether a person approves it before anything begins.
     #[serde(default)]
     pub approval: Approval,
+}
+
+impl Plan {
+    /// Whether it is small enough to be looked at closely. Every check asks this first; whoever looks
+    /// at expressions before must ask it too.
+    ///
+    /// # Errors
+    /// What there is too much of.
+    pub fn bounded(&self) -> Result<(), Problems> {
+        compile::bounded(self)
+    }
+
+    /// `success[0]` and the task that measures it, for everything that a task measures.
+    fn checkers(&self) -> impl Iterator<Item = (String, &str)> {
+        let success = self.success.iter().map(|c| c.checked_by.as_str());
+        let constraints = self.constraints.iter().map(|c| c.checked_by.as_str());
+        let prerequisites = self.prerequisites.iter().map(|p| p.checked_by.as_str());
+        let place = |list: &'static str| move |(n, task)| (format!("{list}[{n}]"), task);
+        let success = success.enumerate().map(place("success"));
+        let constraints = constraints.enumerate().map(place("constraints"));
+        success.chain(constraints).chain(prerequisites.enumerate().map(place("prerequisites")))
+    }
 }
 
 /// One atomic step.
@@ -228,6 +257,26 @@ pub struct Criterion {
     /// In a sentence with a number.
     pub criterion: String,
     /// The task that measures it.
+    pub checked_by: String,
+}
+
+/// What must hold whatever else is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Constraint {
+    /// In a sentence with a number.
+    pub constraint: String,
+    /// The task that measures it.
+    pub checked_by: String,
+}
+
+/// What must be there before anything is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prerequisite {
+    /// In a sentence.
+    pub prerequisite: String,
+    /// The task that sees whether it is there.
     pub checked_by: String,
 }
 

@@ -94,9 +94,10 @@ fn judge(blueprint: &Blueprint, cards: &[SpecialistCard]) -> Result<(), Problems
 }
 
 /// The target of a blueprint that is only looked at.
-const ANYWHERE: &str = "anywhere";
+pub(super) const ANYWHERE: &str = "anywhere";
 
-fn anywhere(cards: &[SpecialistCard]) -> Vec<SpecialistCard> {
+/// The specialists as they were if each knew that target.
+pub(super) fn anywhere(cards: &[SpecialistCard]) -> Vec<SpecialistCard> {
     let mut cards = cards.to_vec();
     if let Ok(name) = ANYWHERE.parse::<TargetName>() {
         for card in &mut cards {

@@ -1,5 +1,6 @@
 //! One file per command, or per few that are alike: what is asked of whom, and how it is shown.
 
+pub(crate) mod answer;
 pub(crate) mod artefact;
 pub(crate) mod audit;
 pub(crate) mod blueprints;

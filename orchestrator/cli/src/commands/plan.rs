@@ -1,5 +1,7 @@
 //! `deadelus plan`: from words or a file to a checked plan, shown and not carried out.
 
+use std::collections::HashMap;
+
 use deadelus_core::{CheckedPlan, Problems};
 use deadelus_proto::{
     pb::{self, plan_answer},
@@ -15,22 +17,29 @@ use crate::{
     term::{self, Term},
 };
 
-/// The plan of a person's own has been chosen by that person.
-const SURE: f64 = 1.0;
-
 pub(crate) async fn run(place: &Place, args: &Plan) -> Result<Exit, CliError> {
     let client = Client::connect(place).await?;
     let (plan, origin) = make(&client, &args.wish).await?;
-    match args.output {
-        PlanFormat::Text => term::say(&text(&client, &plan, &origin).await?)?,
-        PlanFormat::Json => term::say_json(&plan_view::json(&plan, &origin))?,
+    show(&client, &plan, &origin, args.output).await?;
+    Ok(Exit::Done)
+}
+
+/// Shows a plan, for whoever reads it.
+pub(super) async fn show(
+    client: &Client,
+    plan: &CheckedPlan,
+    origin: &Origin,
+    output: PlanFormat,
+) -> Result<(), CliError> {
+    match output {
+        PlanFormat::Text => term::say(&text(client, plan, origin).await?),
+        PlanFormat::Json => term::say_json(&plan_view::json(plan, origin)),
         PlanFormat::Yaml => {
             let yaml = serde_yaml_ng::to_string(plan.plan())
                 .map_err(|e| CliError::Output(std::io::Error::other(e)))?;
-            term::say(&yaml)?;
+            term::say(&yaml)
         }
     }
-    Ok(Exit::Done)
 }
 
 /// The plan as a person sees it before approving.
@@ -45,29 +54,28 @@ pub(crate) async fn text(
 
 /// Makes the plan, or says why there is none.
 pub(crate) async fn make(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliError> {
-    match &wish.file {
-        Some(file) => {
-            let text = std::fs::read_to_string(file).map_err(CliError::file("read", file))?;
-            let cards = client.cards().await?;
-            let plan = deadelus_core::Plan::read(&text)
-                .and_then(|plan| CheckedPlan::check(plan, &cards))
-                .map_err(refused)?;
-            let because = format!("{}, checked against what the specialists offer", file.display());
-            let origin = Origin { blueprint: String::new(), because, confidence: SURE };
-            Ok((plan, origin))
-        }
-        None => ask(client, wish).await,
-    }
-}
-
-async fn ask(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliError> {
+    let plan_file = match &wish.file {
+        Some(file) => std::fs::read_to_string(file).map_err(CliError::file("read", file))?,
+        None => String::new(),
+    };
     let request = pb::PlanRequest {
         request: wish.request.clone().unwrap_or_default(),
         target: wish.target.clone().unwrap_or_default(),
         blueprint: wish.blueprint.clone().unwrap_or_default(),
         params: wish.params.iter().cloned().collect(),
+        plan_file,
+        draft: wish.draft.clone().unwrap_or_default(),
+        answers: HashMap::new(),
     };
-    let answer: pb::PlanAnswer = client.ask(Api::Plan, &request).await?;
+    ask(client, &request).await
+}
+
+/// The planner's answer to a question.
+pub(super) async fn ask(
+    client: &Client,
+    request: &pb::PlanRequest,
+) -> Result<(CheckedPlan, Origin), CliError> {
+    let answer: pb::PlanAnswer = client.ask(Api::Plan, request).await?;
     match answer.result {
         Some(plan_answer::Result::Proposal(proposal)) => {
             let plan = CheckedPlan::from_json(&proposal.plan_json).map_err(refused)?;
@@ -78,10 +86,12 @@ async fn ask(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliE
             };
             Ok((plan, origin))
         }
+        Some(plan_answer::Result::NeedsAnswers(needs)) => Err(CliError::NeedsAnswers(needs)),
         Some(plan_answer::Result::NoPlan(no_plan)) => {
             let mut problems = no_plan.problems;
             problems.extend(no_plan.nearest.iter().map(near));
-            Err(CliError::NoPlan(problems))
+            let own = !request.plan_file.is_empty() || !request.draft.is_empty();
+            Err(if own { CliError::BadPlan(problems) } else { CliError::NoPlan(problems) })
         }
         None => Err(CliError::NoPlan(vec!["the orchestrator's answer is empty".to_owned()])),
     }

@@ -72,7 +72,8 @@ pub(crate) async fn follow(
         | Exit::Cancelled
         | Exit::NoPlan
         | Exit::NotFound
-        | Exit::Unreachable => {}
+        | Exit::Unreachable
+        | Exit::NeedsAnswers => {}
     }
     if exit != Exit::Waiting {
         report::at_the_end(client, &history, output).await?;

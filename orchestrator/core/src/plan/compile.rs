@@ -73,10 +73,9 @@ fn whole(plan: &Plan, problems: &mut Problems) {
             problems.add(format!("phases[{n}].id"), format!("{:?} stands here twice", phase.id));
         }
     }
-    for (n, criterion) in plan.success.iter().enumerate() {
-        if !plan.tasks.contains_key(&criterion.checked_by) {
-            let place = format!("success[{n}].checked_by");
-            problems.unknown(place, "task", &criterion.checked_by, ids(plan));
+    for (place, task) in plan.checkers() {
+        if !plan.tasks.contains_key(task) {
+            problems.unknown(format!("{place}.checked_by"), "task", task, ids(plan));
         }
     }
     for (id, task) in &plan.tasks {
@@ -184,6 +183,7 @@ impl<'a> Compiler<'a> {
         }
         // Every part was looked at, so that every problem is named; from here on all are needed.
         let (does, contract) = named?;
+        self.prerequisites(id, contract);
         let target = target?;
         let locks = contract.locks.iter().map(|l| l.replace("{target}", target.as_str()));
         Some(CheckedTask {
@@ -232,6 +232,20 @@ impl<'a> Compiler<'a> {
                 let what = "is missing, and the plan names no target for all tasks";
                 self.problems.add(format!("{at}.target"), what);
                 None
+            }
+        }
+    }
+
+    /// What must be there before anything is changed is looked at before anything is changed.
+    fn prerequisites(&mut self, id: &str, contract: &Contract) {
+        if !contract.effect.changes() {
+            return;
+        }
+        for (n, prerequisite) in self.plan.prerequisites.iter().enumerate() {
+            let seen_by = &prerequisite.checked_by;
+            if !self.ground.stands_on(id, seen_by) {
+                let what = format!("{id:?} changes something and does not need {seen_by:?}");
+                self.problems.add(format!("prerequisites[{n}].checked_by"), what);
             }
         }
     }
