@@ -112,6 +112,8 @@ impl Document {
 
 /// The tree behind a text in JSON or YAML.
 ///
+/// Keys are in the order of their bytes.
+///
 /// # Errors
 /// `invalid_input` when it is neither, or too large.
 pub(crate) fn value(name: &str, text: &[u8]) -> Result<Value, Failure> {
@@ -121,15 +123,20 @@ pub(crate) fn value(name: &str, text: &[u8]) -> Result<Value, Failure> {
         return Err(invalid(text));
     }
     let text = std::str::from_utf8(text).map_err(|e| invalid(format!("{name}: {e}")))?;
+    let mut value = parsed(text).map_err(|problem| invalid(format!("{name}: {problem}")))?;
+    // They are sorted unless some crate of the build asks serde_json to keep them as they came.
+    value.sort_all_objects();
+    Ok(value)
+}
+
+fn parsed(text: &str) -> Result<Value, String> {
     // JSON is YAML too, but its own parser is ten times as fast.
     if text.trim_start().starts_with('{')
         && let Ok(value) = serde_json::from_str(text)
     {
         return Ok(value);
     }
-    let yaml: serde_yaml_ng::Value =
-        serde_yaml_ng::from_str(text).map_err(|e| invalid(format!("{name}: {e}")))?;
-    json(yaml).map_err(|problem| invalid(format!("{name}: {problem}")))
+    json(serde_yaml_ng::from_str(text).map_err(|e| e.to_string())?)
 }
 
 /// YAML as JSON: keys such as `200:` become text, as every `OpenAPI` reader has it.

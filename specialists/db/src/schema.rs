@@ -122,7 +122,8 @@ impl Schema {
     /// SHA-256 of the canonical catalogue, in hexadecimal. Equal for equal schemas, and for those
     /// only: the order of columns and the validity of indexes count, rows do not.
     pub fn fingerprint(&self) -> String {
-        let canonical = serde_json::json!({ "tables": self.tables, "objects": self.objects });
+        let mut canonical = serde_json::json!({ "tables": self.tables, "objects": self.objects });
+        canonical.sort_all_objects();
         deadelus_runtime::sha256(canonical.to_string().as_bytes()).to_string()
     }
 

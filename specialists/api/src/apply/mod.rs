@@ -122,7 +122,8 @@ struct Judged {
 }
 
 /// The decision: whether the new document stands.
-fn judge(old: &Document, applied: Applied) -> Result<Judged, Failure> {
+fn judge(old: &Document, mut applied: Applied) -> Result<Judged, Failure> {
+    applied.root.sort_all_objects();
     let text = applied.root.to_string();
     let new = Document::parse("the new document", text.as_bytes())?;
     let known = validate::problems(old);

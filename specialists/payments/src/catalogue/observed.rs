@@ -89,7 +89,9 @@ impl Observed {
 
     /// SHA-256 of all of it.
     pub(crate) fn fingerprint(&self) -> String {
-        deadelus_runtime::sha256(serde_json::json!(self).to_string().as_bytes()).to_string()
+        let mut canonical = serde_json::json!(self);
+        canonical.sort_all_objects();
+        deadelus_runtime::sha256(canonical.to_string().as_bytes()).to_string()
     }
 }
 

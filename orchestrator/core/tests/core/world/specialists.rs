@@ -41,7 +41,6 @@ struct Job {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a handful of them are alive at once")]
 enum Act {
     Announce,
     Land,
