@@ -18,7 +18,8 @@ fn every_command_it_names_is_one() {
 #[test]
 fn every_capability_it_names_is_announced_and_the_other_way_round() {
     let readme = readme();
-    for specialist in ["db", "performance", "deployment", "security", "api", "testing", "payments"]
+    for specialist in
+        ["db", "performance", "deployment", "security", "api", "testing", "payments", "auth"]
     {
         let card = Command::new(program(&format!("deadelus-{specialist}")))
             .arg("--print-card")

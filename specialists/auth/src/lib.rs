@@ -1,34 +1,59 @@
 //! The auth specialist, in a team's words: Auth Admin.
 //!
-//! Its field is who may do what: validating, testing and comparing policies, publishing them, probing a live
-//! service with tokens it must refuse, rotating keys.
+//! Its field is who may do what. Policies are Cedar's; they are judged by Cedar itself, in this
+//! process. It reads the files of the target's folder and artefacts of earlier tasks. A token, a key
+//! or a password's hash is never told, kept or logged.
 //!
-//! It is part of the mesh from the start and says what it can do. So far that is nothing: a
-//! capability that is not built is not announced, and a plan that asks for one is refused by name
-//! before anything runs.
+//! | folder | what |
+//! |---|---|
+//! | `target.rs`, `source.rs` | what an operator configures; where policies and documents come from |
+//! | `cedar/` | policies, schema and entities as one value, findings in them, and what they decide |
+//! | `policy_validate.rs`, `policy_test.rs` | whether policies fit their schema, and decide as wished |
+//! | `matrix/` | every role beside every operation of an API |
+//! | `token/`, `token_verify.rs` | signed tokens, key sets, and whether a token is to be believed |
+//! | `policy_publish.rs`, `restore.rs`, `served.rs` | the file that services read, and what it was |
+
+mod cedar;
+mod clock;
+mod matrix;
+mod policy_publish;
+mod policy_test;
+mod policy_validate;
+mod restore;
+mod served;
+mod source;
+mod target;
+#[cfg(test)]
+mod testing;
+mod token;
+mod token_verify;
 
 use std::collections::BTreeMap;
 
+pub use deadelus_runtime::InvalidTarget;
 use deadelus_runtime::{Specialist, TargetName};
-use serde::{Deserialize, Serialize};
 
-/// A system this specialist could work on: none yet, so that configuring one is an error.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum NoTarget {}
+pub use self::target::AuthTarget;
+use crate::{
+    matrix::Matrix, policy_publish::PolicyPublish, policy_test::PolicyTest,
+    policy_validate::PolicyValidate, restore::Restore, served::Kind, token_verify::TokenVerify,
+};
 
-/// The specialist, offering nothing.
-pub fn specialist(_: BTreeMap<TargetName, NoTarget>) -> Specialist {
-    Specialist::new("auth", env!("CARGO_PKG_VERSION"))
-}
+/// The team, in words: whose work the capabilities are.
+const ROLE: &str = "Auth Admin";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_built_is_not_announced() {
-        let card = specialist(BTreeMap::new()).card();
-        assert_eq!(card.specialist.as_str(), "auth");
-        assert!(card.capabilities.is_empty() && card.targets.is_empty());
-    }
+/// The specialist for these systems.
+///
+/// # Errors
+/// [`InvalidTarget`] names the first setting that cannot work.
+pub fn specialist(targets: BTreeMap<TargetName, AuthTarget>) -> Result<Specialist, InvalidTarget> {
+    let targets = target::checked(targets)?;
+    let specialist = Specialist::new("auth", env!("CARGO_PKG_VERSION"))
+        .read(PolicyValidate(targets.clone()))
+        .read(PolicyTest(targets.clone()))
+        .read(Matrix(targets.clone()))
+        .read(TokenVerify(targets.clone()))
+        .change(PolicyPublish(targets.clone()))
+        .change(Restore { targets: targets.clone(), kind: Kind::Policies });
+    Ok(targets.cards(|_| BTreeMap::new()).fold(specialist, Specialist::target))
 }

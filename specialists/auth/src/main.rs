@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    deadelus_runtime::main("auth", |targets| Ok(deadelus_auth::specialist(targets)))
+    deadelus_runtime::main("auth", |targets| Ok(deadelus_auth::specialist(targets)?))
 }
