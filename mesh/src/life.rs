@@ -2,15 +2,35 @@
 //!
 //! The first SIGTERM or SIGINT means "finish what you hold"; the second means now.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio::{
+    runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
 /// What a process killed by its second signal exits with: 128 + SIGINT, as shells count.
 pub const EXIT_NOW_CODE: i32 = 130;
+
+/// Threads that carry a process's messages: half the cores, because the server and the other
+/// processes want the rest, and no more than this. Who needs more runs more replicas; what computes
+/// for long does so on threads of its own.
+const CARRIERS_MAX: usize = 4;
+
+/// What a process of the mesh runs on.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(half_the_cores(CARRIERS_MAX)).enable_all().build()
+}
+
+/// Half the cores of this machine: at least one, at most `most`.
+pub fn half_the_cores(most: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, most)
+}
 
 /// Whether this process was asked to stop. Clones share the answer.
 #[derive(Debug, Clone)]

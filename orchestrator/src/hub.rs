@@ -6,7 +6,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use deadelus_mesh::{MeshError, life::Shutdown};
+use deadelus_mesh::{
+    MeshError,
+    life::{Shutdown, half_the_cores},
+};
 use deadelus_proto::{TaskKey, WorkflowId, limits::PARTITIONS, pb};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -54,7 +57,9 @@ pub(crate) struct Hub {
 impl Hub {
     /// For at most `open_max` open workflows. The shards begin with [`begin`](Self::begin).
     pub(crate) fn new(open_max: usize) -> (Arc<Self>, Vec<mpsc::Receiver<Parcel>>) {
-        let (shards, parcels) = (0..shards()).map(|_| mpsc::channel(PARCELS_MAX)).unzip();
+        let (shards, parcels) = (0..half_the_cores(usize::from(PARTITIONS)))
+            .map(|_| mpsc::channel(PARCELS_MAX))
+            .unzip();
         let (open, running) = (Arc::default(), Mutex::default());
         (Arc::new(Self { shards, open, open_max, running }), parcels)
     }
@@ -106,10 +111,4 @@ impl Hub {
             std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
         while running.join_next().await.is_some() {}
     }
-}
-
-/// Half the cores: what is decided has to be carried by the server and done by specialists.
-fn shards() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (cores / 2).clamp(1, usize::from(PARTITIONS))
 }

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::Parser;
 use deadelus_mesh::{
     config::{self, Layers},
-    life::Shutdown,
+    life::{self, Shutdown},
     streams, telemetry,
 };
 
@@ -59,7 +59,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(());
     }
     let owner = format!("orchestrator-{:06x}", fastrand::u32(..0x100_0000));
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    life::runtime()?.block_on(async {
         let telemetry = telemetry::init(&config.telemetry, "deadelus-orchestrator", &owner)?;
         let lived = Box::pin(live(&config, &owner)).await;
         telemetry.shutdown(FLUSH_WITHIN).await;

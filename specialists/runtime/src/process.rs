@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, ti
 use clap::Parser;
 use deadelus_mesh::{
     config::{self, Layers},
-    life::Shutdown,
+    life::{self, Shutdown},
     pull::Pull,
     streams, telemetry,
 };
@@ -76,8 +76,7 @@ where
         return show(&serde_json::to_string_pretty(&specialist.card())?);
     }
     let instance = format!("{name}-{:06x}", fastrand::u32(..0x100_0000));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    life::runtime()?.block_on(async {
         let service = format!("deadelus-{name}");
         let telemetry = telemetry::init(&config.telemetry, &service, &instance)?;
         let lived = live(specialist, &config, &instance).await;
