@@ -105,10 +105,19 @@ pub struct TargetCard {
     pub facts: BTreeMap<String, String>,
 }
 
+/// The fact that says what a target is for.
+const ENVIRONMENT: &str = "environment";
+const PRODUCTION: &str = "production";
+
 impl TargetCard {
     /// Whether its specialist says that it is production: `environment` = `production`.
     pub fn is_production(&self) -> bool {
-        self.facts.get("environment").is_some_and(|environment| environment == "production")
+        self.facts.get(ENVIRONMENT).is_some_and(|environment| environment == PRODUCTION)
+    }
+
+    /// Says that it is.
+    pub fn declare_production(&mut self) {
+        self.facts.insert(ENVIRONMENT.to_owned(), PRODUCTION.to_owned());
     }
 }
 

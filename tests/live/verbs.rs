@@ -106,6 +106,24 @@ async fn a_gate_asks_who_the_plan_names_until_it_is_delegated() {
 }
 
 #[tokio::test]
+async fn a_change_of_production_asks_a_person_though_the_plan_does_not() {
+    let _others = quiet::among_others().await;
+    let production = "[production]\ntargets = [\"shop\"]\n";
+    let rig = Rig::with("approval: none\n", production).await;
+    let (ada, script) = (&rig.ada, &rig.script);
+    let id = ada.start("wf-live", &rig.plan).await;
+    let (code, said) = script.run(&["watch", "wf-live"]);
+    assert!(code == 6 && said.contains("it changes shop, which is production"), "{code} {said}");
+    let story = ada.story(&id).await;
+    assert_eq!(story.outcome("look"), "done", "who only looks asks nobody: {}", story.told());
+    let asked = |e: &Kind| matches!(e, Kind::TaskRequested(asked) if asked.task_id == "index");
+    assert_eq!(story.count(asked), 0, "{}", story.told());
+    let (code, said) = script.run(&["approve", "wf-live", "--gate", "index", "--reason", "seen"]);
+    assert_eq!(code, 0, "{said}");
+    ada.until_ended(&id, Ending::Done).await;
+}
+
+#[tokio::test]
 async fn a_fork_keeps_the_results_before_and_takes_back_only_its_own() {
     let _others = quiet::among_others().await;
     let Rig { _fleet, ada, script, plan, _home } = Rig::new("approval: none\n").await;
@@ -193,10 +211,15 @@ struct Rig {
 impl Rig {
     /// `head` stands where the plan says whether it wants approval; with tasks it is all of them.
     async fn new(head: &str) -> Self {
+        Self::with(head, "").await
+    }
+
+    /// The same; `more` stands in the specialist's file.
+    async fn with(head: &str, more: &str) -> Self {
         let home = TempDir::with_prefix("shop-").unwrap();
         let database = Database::make("", Engine::Sqlite, &home).unwrap();
         database.seed(100);
-        let fleet = Fleet::of(&[("db", &database.target("shop"))]);
+        let fleet = Fleet::of(&[("db", &format!("{}{more}", database.target("shop")))]);
         let script = Script { home: home.path().join("cli"), url: fleet.nats.url.clone() };
         let ada = Person::at(&fleet).await;
         let plan = if head.contains("tasks:") {

@@ -1,6 +1,9 @@
 //! What a specialist's process is told: where the mesh is, how much to take on, which targets.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use deadelus_mesh::config::{NatsConfig, TelemetryConfig};
 use deadelus_proto::TargetName;
@@ -18,6 +21,16 @@ pub struct Config<T> {
     pub worker: WorkerConfig,
     /// The systems this specialist may look at and change, by name, with its own credentials.
     pub targets: BTreeMap<TargetName, T>,
+    /// Those of them that are production.
+    pub production: ProductionConfig,
+}
+
+/// Where a person agrees before anything is changed, whatever the plan says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProductionConfig {
+    /// Names of configured targets.
+    pub targets: BTreeSet<TargetName>,
 }
 
 impl<T> Default for Config<T> {
@@ -27,6 +40,7 @@ impl<T> Default for Config<T> {
             telemetry: TelemetryConfig::default(),
             worker: WorkerConfig::default(),
             targets: BTreeMap::new(),
+            production: ProductionConfig::default(),
         }
     }
 }

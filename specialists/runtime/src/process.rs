@@ -71,7 +71,10 @@ where
     if arguments.print_config {
         return show(&config::print(&config));
     }
-    let specialist = build(config.targets.clone())?;
+    let specialist =
+        build(config.targets.clone())?.production(&config.production.targets).map_err(|name| {
+            anyhow::anyhow!("production.targets names {name}, but there is no [targets.{name}]")
+        })?;
     if arguments.print_card {
         return show(&serde_json::to_string_pretty(&specialist.card())?);
     }

@@ -1,6 +1,11 @@
 //! A specialist: its name, what it can do, and the systems it is configured for.
 
-use std::{collections::BTreeMap, fmt, future::Future, pin::Pin};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    pin::Pin,
+};
 
 use deadelus_proto::{
     Capability, CapabilityName, CheckKind, ErrorClass, Failure, SpecialistCard, SpecialistName,
@@ -67,6 +72,18 @@ impl Specialist {
     pub fn target(mut self, target: TargetCard) -> Self {
         self.targets.push(target);
         self
+    }
+
+    /// The same, these of its systems being production.
+    ///
+    /// # Errors
+    /// Names the first that it is not configured for.
+    pub(crate) fn production(mut self, names: &BTreeSet<TargetName>) -> Result<Self, TargetName> {
+        for name in names {
+            let target = self.targets.iter_mut().find(|target| target.name == *name);
+            target.ok_or_else(|| name.clone())?.declare_production();
+        }
+        Ok(self)
     }
 
     /// `db`
