@@ -38,7 +38,6 @@ pub(crate) struct Held {
 
 /// How things stand when an assignment arrives.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one is alive at a time, for one task")]
 pub(crate) enum Standing {
     /// Nobody has begun.
     Fresh,
@@ -64,7 +63,6 @@ impl Standing {
 
 /// What it means for work that is done well that somebody else has written since.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one is alive at a time, for one task")]
 pub(crate) enum Overtaken {
     /// They are at it, too: what is done is done, and nobody takes it back.
     AtIt(Held),
