@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Who may depend on whom, and why on nobody else.
-const ALLOWED: [(&str, &[&str], &str); 21] = [
+const ALLOWED: [(&str, &[&str], &str); 22] = [
     ("deadelus-proto", &[], "the language knows nobody who speaks it"),
     ("deadelus-mesh", &["deadelus-proto"], "the fabric carries messages, whoever sends them"),
     ("deadelus-core", &["deadelus-proto"], "the decision is pure: no fabric, no IO"),
@@ -57,6 +57,18 @@ const ALLOWED: [(&str, &[&str], &str); 21] = [
         "it hands junk to whatever reads",
     ),
     ("deadelus-tests", &[], "its library is used by the tests of every other crate"),
+    (
+        "deadelus-fire",
+        &[
+            "deadelus-proto",
+            "deadelus-core",
+            "deadelus-mesh",
+            "deadelus-orchestrator",
+            "deadelus-runtime",
+            "deadelus-tests",
+        ],
+        "it is a whole mesh in one program, with a specialist of its own",
+    ),
 ];
 
 const SPECIALIST: &[&str] = &["deadelus-runtime"];

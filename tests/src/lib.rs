@@ -10,3 +10,4 @@ pub mod otlp;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod wire;

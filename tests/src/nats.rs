@@ -4,6 +4,7 @@
 
 use std::{
     env, fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -13,7 +14,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::process::command;
+use crate::process::{command, signal};
 
 /// A server is up within milliseconds; two busy cores may take longer.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -59,6 +60,22 @@ impl NatsServer {
         let _ = self.child.wait();
     }
 
+    /// Lets no time pass for it: SIGSTOP.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn freeze(&self) {
+        assert!(signal(self.pid(), "STOP"), "the server is gone");
+    }
+
+    /// Lets it go on, late: SIGCONT.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn thaw(&self) {
+        assert!(signal(self.pid(), "CONT"), "the server is gone");
+    }
+
     /// Starts it again on the same port and directory, killing it first if it runs.
     ///
     /// # Panics
@@ -85,6 +102,27 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Servers that know each other and nothing else: `n0`, `n1`, `n2`. Clients are not told of the
+/// others, so that who connects through a [`Wire`](crate::wire::Wire) stays there.
+///
+/// # Panics
+/// As [`NatsServer::start`].
+pub fn cluster(servers: usize) -> Vec<NatsServer> {
+    let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let sockets: Vec<_> = (0..servers).map(bind).collect();
+    let address = |socket: &TcpListener| socket.local_addr().expect("an address");
+    let routes: Vec<_> = sockets.iter().map(|s| format!("nats://{}", address(s))).collect();
+    drop(sockets);
+    let all = routes.join(",");
+    let start = |(n, route): (usize, &String)| {
+        let name = format!("n{n}");
+        let cluster = ["--cluster_name", "mesh", "--no_advertise", "--cluster", route];
+        let known = ["--server_name", &name, "--routes", &all];
+        NatsServer::start_with(&[&cluster[..], &known].concat())
+    };
+    routes.iter().enumerate().map(start).collect()
 }
 
 /// The nats-server to use: `DEADELUS_NATS_SERVER`, else what `deploy/nats-server` prints.

@@ -100,9 +100,7 @@ impl Process {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let told = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &pid]).status();
-        assert!(told.is_ok_and(|s| s.success()), "{} is gone", self.program.display());
+        assert!(signal(self.child.id(), name), "{} is gone", self.program.display());
     }
 
     /// Whether it is there.
@@ -146,6 +144,13 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a signal by its name: `STOP`. Whether somebody was there to get it.
+pub(crate) fn signal(pid: u32, name: &str) -> bool {
+    let pid = pid.to_string();
+    let told = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &pid]).status();
+    told.is_ok_and(|status| status.success())
 }
 
 /// A command that the system kills when this thread ends, so that a test that is killed leaves

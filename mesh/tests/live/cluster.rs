@@ -1,7 +1,5 @@
 //! Three servers, three copies: what holds for one server holds while its leader is killed.
 
-use std::net::TcpListener;
-
 use async_nats::HeaderMap;
 use deadelus_mesh::{
     Mesh,
@@ -10,24 +8,10 @@ use deadelus_mesh::{
     connect, streams,
 };
 use deadelus_proto::Subject;
-use deadelus_tests::nats::NatsServer;
+use deadelus_tests::nats::{NatsServer, cluster};
 
 const SERVERS: usize = 3;
 const APPENDS: usize = 60;
-
-fn cluster() -> Vec<NatsServer> {
-    let sockets: Vec<_> = (0..SERVERS).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let routes: Vec<_> =
-        sockets.iter().map(|s| format!("nats://{}", s.local_addr().unwrap())).collect();
-    drop(sockets);
-    let all = routes.join(",");
-    let start = |(n, route): (usize, &String)| {
-        let name = format!("n{n}");
-        let cluster = ["--cluster_name", "mesh", "--cluster", route, "--routes", &all];
-        NatsServer::start_with(&[&["--server_name", &name], &cluster[..]].concat())
-    };
-    routes.iter().enumerate().map(start).collect()
-}
 
 async fn joined(servers: &[NatsServer]) -> Mesh {
     let url = servers.iter().map(|s| s.url.clone()).collect::<Vec<_>>().join(",");
@@ -36,7 +20,7 @@ async fn joined(servers: &[NatsServer]) -> Mesh {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_leader_loses_and_doubles_nothing() {
-    let mut servers = cluster();
+    let mut servers = cluster(SERVERS);
     let (one, two) = (joined(&servers).await, joined(&servers).await);
     streams::ensure(&one, SERVERS).await.unwrap();
     let subject = one.subjects.of(&Subject::Log("replicated".parse().unwrap()));

@@ -1,0 +1,228 @@
+//! The specialist `sink`: it makes effects and removes them, and takes its time over it, so that an
+//! accident may meet it anywhere.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use deadelus_proto::TargetName;
+use deadelus_runtime::{
+    About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
+    Measured, Prepared, ReadCapability, Specialist, TargetCard, Undo, UndoClass, UndoPromise,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::book::Book;
+
+/// The one target there is.
+pub const TARGET: &str = "book";
+
+/// Longer than a worker's death, a server's and a leader's after each other.
+const TASK_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// One in so many tries finds the book closed, before anything is touched.
+const CLOSED_ONE_IN: u32 = 50;
+
+/// A target's table in the configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The book's file.
+    path: PathBuf,
+}
+
+/// What is asked of all three.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Of the effect.
+    key: String,
+    /// How long it takes, half of it before the effect.
+    #[serde(default)]
+    millis: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Seen {
+    there: bool,
+}
+
+struct Make(PathBuf);
+struct Remove(PathBuf);
+struct Refuse;
+
+/// The specialist, from its configuration.
+///
+/// # Errors
+/// When it is not told which book.
+pub fn build(targets: BTreeMap<TargetName, Place>) -> anyhow::Result<Specialist> {
+    let (name, place) = targets
+        .into_iter()
+        .find(|(name, _)| name.as_str() == TARGET)
+        .ok_or_else(|| anyhow::anyhow!("no [targets.{TARGET}]"))?;
+    let specialist = Specialist::new("sink", env!("CARGO_PKG_VERSION"))
+        .change(Make(place.path.clone()))
+        .change(Remove(place.path))
+        .read(Refuse);
+    Ok(specialist.target(TargetCard { name, facts: BTreeMap::new() }))
+}
+
+impl ChangeCapability for Make {
+    type Inputs = Wanted;
+    type Outputs = Seen;
+    type Before = ();
+
+    fn about(&self) -> About {
+        About {
+            verb: "make",
+            role: "Under fire",
+            summary: "Makes an effect",
+            effect: Effect::Reversible,
+            idempotency: Idempotency::Keyed,
+            checks: &[("there", "the effect is there")],
+            undo: Some(UndoPromise { verb: "remove", class: UndoClass::Exact }),
+            timeout: TASK_TIMEOUT,
+            locks: &[],
+        }
+    }
+
+    async fn prepare(&self, _: &Context, wanted: &Wanted) -> Result<Prepared<()>, Failure> {
+        if fastrand::u32(..CLOSED_ONE_IN) == 0 {
+            return Err(Failure::new(ErrorClass::Unavailable, "the book is closed for a moment"));
+        }
+        let undo = Undo {
+            capability: "sink.remove".parse().map_err(|e| broken(&e))?,
+            inputs: json!({"key": wanted.key, "millis": wanted.millis}),
+            class: UndoClass::Exact,
+            residue: vec![],
+        };
+        Ok(Prepared { before: (), undo: Some(undo) })
+    }
+
+    async fn perform(
+        &self,
+        _: &Context,
+        wanted: &Wanted,
+        (): &(),
+    ) -> Result<Measured<Seen>, Failure> {
+        at_leisure(&self.0, wanted, Book::make).await?;
+        measured(&self.0, wanted, true).await
+    }
+
+    async fn reconcile(
+        &self,
+        _: &Context,
+        wanted: &Wanted,
+        (): &(),
+    ) -> Result<Found<Seen>, Failure> {
+        found(&self.0, wanted, true).await
+    }
+}
+
+impl ChangeCapability for Remove {
+    type Inputs = Wanted;
+    type Outputs = Seen;
+    type Before = ();
+
+    fn about(&self) -> About {
+        About {
+            verb: "remove",
+            summary: "Removes an effect",
+            checks: &[("gone", "the effect is not there")],
+            undo: None,
+            ..Make(PathBuf::new()).about()
+        }
+    }
+
+    async fn prepare(&self, _: &Context, _: &Wanted) -> Result<Prepared<()>, Failure> {
+        Ok(Prepared { before: (), undo: None })
+    }
+
+    async fn perform(
+        &self,
+        _: &Context,
+        wanted: &Wanted,
+        (): &(),
+    ) -> Result<Measured<Seen>, Failure> {
+        at_leisure(&self.0, wanted, Book::remove).await?;
+        measured(&self.0, wanted, false).await
+    }
+
+    async fn reconcile(
+        &self,
+        _: &Context,
+        wanted: &Wanted,
+        (): &(),
+    ) -> Result<Found<Seen>, Failure> {
+        found(&self.0, wanted, false).await
+    }
+}
+
+impl ReadCapability for Refuse {
+    type Inputs = Wanted;
+    type Outputs = Seen;
+
+    fn about(&self) -> About {
+        About {
+            verb: "refuse",
+            summary: "Finds what was done not good enough",
+            effect: Effect::Read,
+            idempotency: Idempotency::Natural,
+            checks: &[("good", "never")],
+            undo: None,
+            ..Make(PathBuf::new()).about()
+        }
+    }
+
+    async fn perform(&self, _: &Context, wanted: Wanted) -> Result<Measured<Seen>, Failure> {
+        sleep(Duration::from_millis(wanted.millis)).await;
+        let refused = Failure::new(ErrorClass::CheckFailed, format!("{} is refused", wanted.key));
+        Err(refused.checks(vec![Check::equal("good", false, true)]))
+    }
+}
+
+/// Half of the time, the effect, the other half.
+async fn at_leisure(
+    path: &Path,
+    wanted: &Wanted,
+    effect: fn(&Book, &str) -> rusqlite::Result<()>,
+) -> Result<(), Failure> {
+    let half = Duration::from_millis(wanted.millis / 2);
+    sleep(half).await;
+    in_book(path, wanted, effect).await?;
+    sleep(half).await;
+    Ok(())
+}
+
+async fn measured(path: &Path, wanted: &Wanted, there: bool) -> Result<Measured<Seen>, Failure> {
+    let seen = in_book(path, wanted, Book::has).await?;
+    let id = if there { "there" } else { "gone" };
+    Ok(Measured::new(Seen { there: seen }, vec![Check::equal(id, seen, there)]))
+}
+
+async fn found(path: &Path, wanted: &Wanted, there: bool) -> Result<Found<Seen>, Failure> {
+    if in_book(path, wanted, Book::has).await? == there {
+        return Ok(Found::Done(measured(path, wanted, there).await?));
+    }
+    Ok(Found::NotBegun)
+}
+
+async fn in_book<T: Send + 'static>(
+    path: &Path,
+    wanted: &Wanted,
+    work: fn(&Book, &str) -> rusqlite::Result<T>,
+) -> Result<T, Failure> {
+    let (path, key) = (path.to_owned(), wanted.key.clone());
+    let worked = tokio::task::spawn_blocking(move || work(&Book::open(&path)?, &key)).await;
+    worked.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
+}
+
+/// The outcome is not known: it may have been written before it broke.
+fn broken(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(ErrorClass::UnknownOutcome, format!("the book: {error}"))
+}
