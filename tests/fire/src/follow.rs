@@ -50,6 +50,8 @@ pub struct Tale {
     pub stalled_before: String,
     /// How often each task was done and taken back.
     pub done: BTreeMap<(String, Direction), u32>,
+    /// When each of its decisions was made, in milliseconds since it was accepted, and what it says.
+    pub told: Vec<(i64, String)>,
     /// Effects that landed after they had been given up.
     pub late: u32,
     /// Decisions that lost a race and were still stored.
@@ -65,6 +67,7 @@ impl Tale {
             stall_ms: 0,
             stalled_before: String::new(),
             done: BTreeMap::new(),
+            told: vec![],
             late: 0,
             ignored: 0,
             last_ms: 0,
@@ -114,8 +117,10 @@ impl Tale {
             self.accepted_ms = at;
         } else if !had_ended && at - self.last_ms > self.stall_ms {
             self.stall_ms = at - self.last_ms;
-            self.stalled_before = kinds.first().map_or_else(String::new, |kind| name_of(kind));
+            self.stalled_before = kinds.first().map_or_else(String::new, |kind| in_words(kind));
         }
+        let all: Vec<String> = kinds.iter().map(|kind| in_words(kind)).collect();
+        self.told.push((at - self.accepted_ms, format!("{} ({})", all.join(", "), decision.owner)));
         self.last_ms = at;
         for kind in kinds {
             if let Kind::TaskDone(e) = kind {
@@ -127,12 +132,16 @@ impl Tale {
     }
 }
 
-/// `TaskDone e3#1`, from its own debug text.
-fn name_of(kind: &Kind) -> String {
+/// `TaskDone e3 by sink-7f3a21`, from its own debug text.
+fn in_words(kind: &Kind) -> String {
     let text = format!("{kind:?}");
-    let task = text.split_once("task_id: \"").and_then(|(_, rest)| rest.split('"').next());
-    let name = text.split('(').next().unwrap_or_default();
-    format!("{name} {}", task.unwrap_or_default()).trim_end().to_owned()
+    let field = |name: &str| {
+        let (_, rest) = text.split_once(&format!("{name}: \""))?;
+        rest.split('"').next().filter(|value| !value.is_empty())
+    };
+    let task = field("task_id").map_or_else(String::new, |task| format!(" {task}"));
+    let by = field("instance").map_or_else(String::new, |by| format!(" by {by}"));
+    format!("{}{task}{by}", text.split('(').next().unwrap_or_default())
 }
 
 impl Log {

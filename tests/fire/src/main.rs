@@ -50,7 +50,7 @@ fn fire(arguments: &Arguments) -> ExitCode {
     let lived = env::current_exe().map_err(Into::into).and_then(|program| round.live(&program));
     match lived {
         Ok(verdict) => {
-            println!("{verdict}");
+            println!("{verdict}\n{}", verdict.longest);
             if verdict.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {

@@ -27,6 +27,8 @@ pub struct Verdict {
     pub accidents: BTreeMap<String, usize>,
     /// Processes that gave up and were started again.
     pub gave_up: usize,
+    /// The story of the workflow that stood still longest.
+    pub longest: String,
     endings: BTreeMap<String, usize>,
     made: u64,
     removed: u64,
@@ -62,6 +64,11 @@ impl Verdict {
             }
         }
         verdict.stalls.sort();
+        let tales = started.iter().filter_map(|one| tales.of.get(&one.id).map(|t| (&one.id, t)));
+        if let Some((id, tale)) = tales.max_by_key(|(_, tale)| tale.stall_ms) {
+            let line = |(ms, what): &(i64, String)| format!("{ms:>7} ms  {what}\n");
+            verdict.longest = format!("{id}\n{}", tale.told.iter().map(line).collect::<String>());
+        }
         verdict
     }
 
