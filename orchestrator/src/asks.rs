@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 
 use crate::{inbox::Inbox, letter::Delivery};
 
-/// One of several replicas hears a question, while two believe that a partition is theirs.
-const QUEUE: &str = "orchestrator";
-
 /// Takes the questions of a partition for as long as `listening` lives.
+///
+/// While two replicas believe that it is theirs, both hear every question: the log has one winner, and
+/// the first answer counts. Were they to share the questions, one that is frozen would swallow half.
 ///
 /// # Errors
 /// [`MeshError`] when the connection is closed.
@@ -21,7 +21,7 @@ pub(crate) async fn listen(
     listening: &mut JoinSet<()>,
 ) -> Result<(), MeshError> {
     let subject = mesh.subjects.asked_of(partition);
-    let subscribed = mesh.client.queue_subscribe(subject, QUEUE.to_owned()).await;
+    let subscribed = mesh.client.subscribe(subject).await;
     let mut asked = subscribed.map_err(|e| MeshError::jetstream("hear what is asked", e))?;
     let inbox = inbox.clone();
     listening.spawn(async move {
