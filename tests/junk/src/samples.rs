@@ -254,6 +254,7 @@ pub(crate) fn wishes() -> Vec<Vec<u8>> {
         target: "shop".into(),
         blueprint: String::new(),
         params: [("runs".into(), "3".into())].into(),
+        ..pb::PlanRequest::default()
     };
     vec![wish.encode_to_vec()]
 }
