@@ -10,12 +10,16 @@
 //! | `cedar/` | policies, schema and entities as one value, findings in them, and what they decide |
 //! | `policy_validate.rs`, `policy_test.rs` | whether policies fit their schema, and decide as wished |
 //! | `matrix/` | every role beside every operation of an API |
+//! | `policy_analyze/` | what new policies decide otherwise than old ones |
 //! | `token/`, `token_verify.rs` | signed tokens, key sets, and whether a token is to be believed |
-//! | `policy_publish.rs`, `restore.rs`, `served.rs` | the file that services read, and what it was |
+//! | `keys_rotate.rs` | the keys that tokens are verified with |
+//! | `policy_publish.rs`, `restore.rs`, `served.rs` | the files that services read, and what they were |
 
 mod cedar;
 mod clock;
+mod keys_rotate;
 mod matrix;
+mod policy_analyze;
 mod policy_publish;
 mod policy_test;
 mod policy_validate;
@@ -35,8 +39,9 @@ use deadelus_runtime::{Specialist, TargetName};
 
 pub use self::target::AuthTarget;
 use crate::{
-    matrix::Matrix, policy_publish::PolicyPublish, policy_test::PolicyTest,
-    policy_validate::PolicyValidate, restore::Restore, served::Kind, token_verify::TokenVerify,
+    keys_rotate::KeysRotate, matrix::Matrix, policy_analyze::PolicyAnalyze,
+    policy_publish::PolicyPublish, policy_test::PolicyTest, policy_validate::PolicyValidate,
+    restore::Restore, served::Kind, token_verify::TokenVerify,
 };
 
 /// The team, in words: whose work the capabilities are.
@@ -52,8 +57,11 @@ pub fn specialist(targets: BTreeMap<TargetName, AuthTarget>) -> Result<Specialis
         .read(PolicyValidate(targets.clone()))
         .read(PolicyTest(targets.clone()))
         .read(Matrix(targets.clone()))
+        .read(PolicyAnalyze(targets.clone()))
         .read(TokenVerify(targets.clone()))
         .change(PolicyPublish(targets.clone()))
-        .change(Restore { targets: targets.clone(), kind: Kind::Policies });
+        .change(Restore { targets: targets.clone(), kind: Kind::Policies })
+        .change(KeysRotate(targets.clone()))
+        .change(Restore { targets: targets.clone(), kind: Kind::Keys });
     Ok(targets.cards(|_| BTreeMap::new()).fold(specialist, Specialist::target))
 }

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use deadelus_runtime::{
-    About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
-    Measured, Prepared, UndoClass, UndoPromise, blocking,
+    About, Artefact, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found,
+    Idempotency, Measured, Prepared, UndoClass, UndoPromise, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cedar::{self, Sources},
+    policy_analyze::Analysis,
     restore::LOCK_POLICIES,
-    served::{Before, Kind, Served, digest},
+    served::{Before, Kind, NOTHING, Served, digest},
     source::{Source, Text, invalid},
     target::Targets,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Inputs {
     policies: Source,
     /// What they are about: what does not validate strictly is not published.
     schema: Source,
+    /// `analysis.json` of `auth.policy_analyze`, of these policies against those that are published.
+    analysis: Artefact,
     /// SHA-256 of what is published while this is planned, or `nothing`. While something else is,
     /// nothing is touched.
     #[serde(default)]
@@ -77,6 +80,8 @@ impl ChangeCapability for PolicyPublish {
         let served = self.served(cx)?;
         let text = self.judged(cx, inputs).await?;
         let wanted = Some(text.text.into_bytes());
+        let analysis = cx.fetch(&inputs.analysis).await?;
+        analysed(&analysis, &digest(&served.now().await?), &digest(&wanted))?;
         served.prepare(cx, &wanted, inputs.expect.as_deref()).await
     }
 
@@ -135,6 +140,30 @@ impl PolicyPublish {
             }
         }
     }
+}
+
+/// Refuses what was not analysed as it is, against what is there, and found to allow no more than the
+/// plan lists.
+fn analysed(analysis: &[u8], now: &str, wanted: &str) -> Result<(), Failure> {
+    let denied = |text: &str| {
+        Err(Failure::new(ErrorClass::Denied, format!("analysis: {text}"))
+            .help("run auth.policy_analyze on these policies, and publish by its analysis"))
+    };
+    let Ok(analysis) = serde_json::from_slice::<Analysis>(analysis) else {
+        return denied("it is no analysis of policies");
+    };
+    if analysis.new_sha256 != wanted {
+        return denied("it is of other policies than these");
+    }
+    // The first policies have nothing to be compared with but what the plan says; and those that are
+    // there already change nothing.
+    if analysis.old_sha256 != now && now != NOTHING && now != wanted {
+        return denied("it compares with other policies than those that are published");
+    }
+    if analysis.unlisted > 0 {
+        return denied("more is allowed than the plan lists");
+    }
+    Ok(())
 }
 
 async fn measured(served: &Served, before: &Before) -> Result<Measured<Outputs>, Failure> {

@@ -1,6 +1,6 @@
-//! `auth.policy_restore`: puts back what a file held that services read.
+//! `auth.policy_restore` and `auth.keys_restore`: put back what a file held that services read.
 //!
-//! It takes a change of that file back, also one that never came to be. What a third party wrote in
+//! They take a change of that file back, also one that never came to be. What a third party wrote in
 //! the meantime is theirs, and stays.
 
 use std::time::Duration;
@@ -53,6 +53,7 @@ impl ChangeCapability for Restore {
     fn about(&self) -> About {
         let (summary, locks): (_, &[&str]) = match self.kind {
             Kind::Policies => ("Puts back the policies that were published before.", LOCK_POLICIES),
+            Kind::Keys => ("Puts back the set of public keys that was there before.", LOCK_KEYS),
         };
         About {
             verb: self.kind.restore_verb(),
@@ -100,6 +101,9 @@ impl ChangeCapability for Restore {
 
 /// The policies of a target are changed by one task at a time.
 pub(crate) const LOCK_POLICIES: &[&str] = &["auth-policies:{target}"];
+
+/// And so are its keys.
+pub(crate) const LOCK_KEYS: &[&str] = &["auth-keys:{target}"];
 
 impl Restore {
     fn served(&self, cx: &Context) -> Result<Served, Failure> {

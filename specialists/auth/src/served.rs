@@ -27,6 +27,8 @@ pub(crate) const NOTHING: &str = "nothing";
 pub(crate) enum Kind {
     /// Cedar policies.
     Policies,
+    /// A JSON Web Key Set of public keys.
+    Keys,
 }
 
 /// One such file.
@@ -147,6 +149,7 @@ impl Kind {
     pub(crate) fn restore_verb(self) -> &'static str {
         match self {
             Self::Policies => "policy_restore",
+            Self::Keys => "keys_restore",
         }
     }
 
@@ -154,12 +157,14 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Policies => "policies.cedar",
+            Self::Keys => "jwks.json",
         }
     }
 
     fn media_type(self) -> &'static str {
         match self {
             Self::Policies => "text/plain",
+            Self::Keys => "application/jwk-set+json",
         }
     }
 

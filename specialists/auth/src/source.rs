@@ -39,7 +39,7 @@ pub(crate) struct InFolder {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inline {
     /// Policies as Cedar's text, anything else as JSON.
-    inline: Value,
+    pub(crate) inline: Value,
 }
 
 /// A text and what it is called in messages.

@@ -21,13 +21,19 @@ pub struct AuthTarget {
     /// `auth.policy_publish` and its undo.
     #[serde(default)]
     pub policies: Option<PathBuf>,
+    /// The set of public keys that services verify tokens with. Absolute. This process writes it
+    /// only for `auth.keys_rotate` and its undo.
+    #[serde(default)]
+    pub keys: Option<PathBuf>,
 }
 
 impl AuthTarget {
     fn check(self) -> Result<Self, Problem> {
         absolute("folder", &self.folder)?;
-        if let Some(policies) = &self.policies {
-            absolute("policies", policies)?;
+        for (setting, path) in [("policies", &self.policies), ("keys", &self.keys)] {
+            if let Some(path) = path {
+                absolute(setting, path)?;
+            }
         }
         Ok(self)
     }
@@ -36,6 +42,7 @@ impl AuthTarget {
     pub(crate) fn served(&self, kind: Kind) -> Result<Served, Failure> {
         let (path, setting) = match kind {
             Kind::Policies => (&self.policies, "policies"),
+            Kind::Keys => (&self.keys, "keys"),
         };
         let path = path.clone().ok_or_else(|| {
             let text = format!("no file of {setting} is configured for this target");
@@ -81,6 +88,7 @@ mod tests {
         for (setting, config) in [
             ("folder", json!({"folder": "srv"})),
             ("policies", json!({"folder": "/srv", "policies": "policies.cedar"})),
+            ("keys", json!({"folder": "/srv", "keys": "jwks.json"})),
         ] {
             assert_eq!(target(config).unwrap_err().setting, setting);
         }

@@ -67,7 +67,8 @@ impl Issuer {
     }
 
     pub(crate) fn jwk(&self) -> Value {
-        json!({"kty": "OKP", "crv": "Ed25519", "kid": self.kid, "x": encode(self.public())})
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": self.kid, "alg": "EdDSA",
+            "x": encode(self.public())})
     }
 
     pub(crate) fn jwks(&self) -> Value {
@@ -105,7 +106,8 @@ impl Desk {
     }
 
     pub(crate) fn targets(&self) -> Targets {
-        let config = json!({"folder": self.folder.path(), "policies": self.path("served.cedar")});
+        let config = json!({"folder": self.folder.path(), "policies": self.path("served.cedar"),
+            "keys": self.path("served.jwks")});
         let config = serde_json::from_value(config).unwrap();
         target::checked([("shop".parse().unwrap(), config)].into()).unwrap()
     }

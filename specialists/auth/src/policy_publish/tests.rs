@@ -16,11 +16,6 @@ fn policies(number: usize) -> String {
     format!("// {number}\n{POLICIES}")
 }
 
-fn inputs(number: usize) -> Inputs {
-    let value = json!({"policies": {"inline": policies(number)}, "schema": {"inline": SCHEMA}});
-    serde_json::from_value(value).unwrap()
-}
-
 struct Lab {
     desk: Desk,
     cx: Context,
@@ -35,6 +30,21 @@ impl Lab {
         fs::read_to_string(self.desk.path("served.cedar")).ok()
     }
 
+    /// With an analysis of them against what is there.
+    async fn inputs(&self, number: usize) -> Inputs {
+        let sha256 = |text: Option<String>| digest(&text.map(String::into_bytes));
+        let (old, new) = (sha256(self.served()), sha256(Some(policies(number))));
+        self.analysed(number, &json!({"old_sha256": old, "new_sha256": new, "unlisted": 0})).await
+    }
+
+    async fn analysed(&self, number: usize, analysis: &Value) -> Inputs {
+        let analysis = analysis.to_string().into();
+        let analysis = self.cx.keep("analysis.json", "application/json", analysis).await.unwrap();
+        let value = json!({"policies": {"inline": policies(number)}, "schema": {"inline": SCHEMA},
+            "analysis": analysis});
+        serde_json::from_value(value).unwrap()
+    }
+
     fn publish(&self) -> PolicyPublish {
         PolicyPublish(self.desk.targets())
     }
@@ -44,7 +54,7 @@ impl Lab {
     }
 
     async fn done(&self, number: usize) -> Prepared<Before> {
-        let inputs = inputs(number);
+        let inputs = self.inputs(number).await;
         let prepared = self.prepare(&inputs).await.unwrap();
         let measured = self.publish().perform(&self.cx, &inputs, &prepared.before).await.unwrap();
         assert!(measured.checks.iter().all(|check| check.pass), "{:?}", measured.checks);
@@ -52,7 +62,12 @@ impl Lab {
     }
 
     async fn found(&self, number: usize, prepared: &Prepared<Before>) -> &'static str {
-        match self.publish().reconcile(&self.cx, &inputs(number), &prepared.before).await.unwrap() {
+        match self
+            .publish()
+            .reconcile(&self.cx, &self.inputs(number).await, &prepared.before)
+            .await
+            .unwrap()
+        {
             Found::NotBegun => "not begun",
             Found::Partly => "partly",
             Found::Done(_) => "done",
@@ -112,15 +127,15 @@ async fn an_undo_can_be_undone_and_a_repetition_changes_nothing() {
 async fn a_crash_before_or_after_the_effect_is_seen_and_its_undo_is_right() {
     let lab = Lab::new();
     lab.done(1).await;
-    let prepared = lab.prepare(&inputs(2)).await.unwrap();
+    let prepared = lab.prepare(&lab.inputs(2).await).await.unwrap();
     assert_eq!(lab.found(2, &prepared).await, "not begun");
     lab.undo(&prepared).await.unwrap();
     assert_eq!(lab.served(), Some(policies(1)));
     let publish = lab.publish();
-    publish.perform(&lab.cx, &inputs(2), &prepared.before).await.unwrap();
+    publish.perform(&lab.cx, &lab.inputs(2).await, &prepared.before).await.unwrap();
     assert_eq!(lab.found(2, &prepared).await, "done");
     // A second worker that does not know changes nothing.
-    publish.perform(&lab.cx, &inputs(2), &prepared.before).await.unwrap();
+    publish.perform(&lab.cx, &lab.inputs(2).await, &prepared.before).await.unwrap();
     lab.undo(&prepared).await.unwrap();
     assert_eq!(lab.served(), Some(policies(1)));
 }
@@ -128,9 +143,10 @@ async fn a_crash_before_or_after_the_effect_is_seen_and_its_undo_is_right() {
 #[tokio::test]
 async fn what_somebody_else_wrote_stays() {
     let lab = Lab::new();
-    let prepared = lab.prepare(&inputs(1)).await.unwrap();
+    let prepared = lab.prepare(&lab.inputs(1).await).await.unwrap();
     lab.desk.write("served.cedar", "// theirs");
-    let failure = lab.publish().perform(&lab.cx, &inputs(1), &prepared.before).await.unwrap_err();
+    let failure =
+        lab.publish().perform(&lab.cx, &lab.inputs(1).await, &prepared.before).await.unwrap_err();
     assert_eq!(failure.class, ErrorClass::PreconditionFailed);
     assert_eq!(lab.undo(&prepared).await.unwrap_err().class, ErrorClass::PreconditionFailed);
     assert_eq!(lab.served().as_deref(), Some("// theirs"));
@@ -139,7 +155,6 @@ async fn what_somebody_else_wrote_stays() {
 #[tokio::test]
 async fn a_plan_made_on_something_else_is_refused() {
     let lab = Lab::new();
-    let planned = |expect: String| Inputs { expect: Some(expect), ..inputs(2) };
     let digest_of = |number| digest(&Some(policies(number).into_bytes()));
     lab.done(1).await;
     for (expect, class) in [
@@ -147,9 +162,11 @@ async fn a_plan_made_on_something_else_is_refused() {
         (digest_of(3), ErrorClass::PreconditionFailed),
         ("yesterday".to_owned(), ErrorClass::InvalidInput),
     ] {
-        assert_eq!(lab.prepare(&planned(expect)).await.unwrap_err().class, class);
+        let planned = Inputs { expect: Some(expect), ..lab.inputs(2).await };
+        assert_eq!(lab.prepare(&planned).await.unwrap_err().class, class);
     }
-    lab.prepare(&planned(digest_of(1))).await.unwrap();
+    let planned = Inputs { expect: Some(digest_of(1)), ..lab.inputs(2).await };
+    lab.prepare(&planned).await.unwrap();
     assert_eq!(lab.served(), Some(policies(1)));
 }
 
@@ -157,7 +174,7 @@ async fn a_plan_made_on_something_else_is_refused() {
 async fn a_source_that_changes_between_plan_and_effect_is_refused() {
     let lab = Lab::new();
     lab.desk.write("new.cedar", &policies(1));
-    let mut inputs = inputs(1);
+    let mut inputs = lab.inputs(1).await;
     inputs.policies = serde_json::from_value(json!({"file": "new.cedar"})).unwrap();
     let prepared = lab.prepare(&inputs).await.unwrap();
     lab.desk.write("new.cedar", &policies(2));
@@ -173,26 +190,65 @@ async fn what_does_not_validate_is_not_published() {
         "permit(principal, action, resource) when { principal.nothing };",
         "permit(principal, action, resource) when { false };",
     ] {
-        let value = json!({"policies": {"inline": policies}, "schema": {"inline": SCHEMA}});
-        let failure = lab.prepare(&serde_json::from_value(value).unwrap()).await.unwrap_err();
+        let mut inputs = lab.inputs(1).await;
+        inputs.policies = serde_json::from_value(json!({ "inline": policies })).unwrap();
+        let failure = lab.prepare(&inputs).await.unwrap_err();
         assert_eq!(failure.class, ErrorClass::InvalidInput, "{failure:?}");
     }
     let bare = crate::target::checked(
         [("shop".parse().unwrap(), serde_json::from_value(json!({"folder": "/"})).unwrap())].into(),
     );
-    let failure = PolicyPublish(bare.unwrap()).prepare(&lab.cx, &inputs(1)).await.unwrap_err();
+    let failure =
+        PolicyPublish(bare.unwrap()).prepare(&lab.cx, &lab.inputs(1).await).await.unwrap_err();
     assert_eq!((failure.class, lab.served()), (ErrorClass::Unsupported, None));
+}
+
+#[tokio::test]
+async fn what_was_not_analysed_as_it_is_is_denied() {
+    let lab = Lab::new();
+    lab.done(1).await;
+    let of = |number| digest(&Some(policies(number).into_bytes()));
+    for (old, new, unlisted, said) in [
+        (of(1), of(3), 0, "other policies than these"),
+        (of(2), of(2), 0, ""),
+        (of(3), of(2), 0, "those that are published"),
+        (of(1), of(2), 1, "more is allowed"),
+    ] {
+        let analysis = json!({"old_sha256": old, "new_sha256": new, "unlisted": unlisted});
+        let failure = lab.prepare(&lab.analysed(2, &analysis).await).await.unwrap_err();
+        assert_eq!(failure.class, ErrorClass::Denied);
+        assert!(failure.message.contains(said), "{failure:?}");
+    }
+    let failure = lab.prepare(&lab.analysed(2, &json!([])).await).await.unwrap_err();
+    assert_eq!((failure.class, lab.served()), (ErrorClass::Denied, Some(policies(1))));
+}
+
+#[tokio::test]
+async fn what_policy_analyze_keeps_is_what_is_published_by() {
+    let lab = Lab::new();
+    lab.done(1).await;
+    let analyze = crate::policy_analyze::PolicyAnalyze(lab.desk.targets());
+    let value = json!({"new": {"inline": policies(2)}, "schema": {"inline": SCHEMA}});
+    let analyze = deadelus_runtime::ReadCapability::perform(
+        &analyze,
+        &lab.cx,
+        serde_json::from_value(value).unwrap(),
+    );
+    let measured = analyze.await.unwrap();
+    let inputs = Inputs { analysis: measured.artefacts[0].clone(), ..lab.inputs(2).await };
+    lab.prepare(&inputs).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_fails_leaves_the_old_policies_in_force() {
     let lab = Lab::new();
     lab.done(1).await;
-    let prepared = lab.prepare(&inputs(2)).await.unwrap();
+    let prepared = lab.prepare(&lab.inputs(2).await).await.unwrap();
     let (file, away) = (lab.desk.path("served.cedar"), lab.desk.path("away"));
     fs::rename(&file, &away).unwrap();
     fs::create_dir(&file).unwrap();
-    let failure = lab.publish().perform(&lab.cx, &inputs(2), &prepared.before).await.unwrap_err();
+    let failure =
+        lab.publish().perform(&lab.cx, &lab.inputs(2).await, &prepared.before).await.unwrap_err();
     assert_eq!(failure.class, ErrorClass::Unavailable);
     fs::remove_dir(&file).unwrap();
     fs::rename(&away, &file).unwrap();

@@ -18,6 +18,9 @@ const KEYS_MAX: usize = 64;
 /// The first byte of a point that is not compressed (SEC 1, 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
+/// Of a public key (RFC 8032, 5.1.5).
+const ED25519_BYTES: usize = 32;
+
 /// The keys of an issuer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KeySet(Vec<Key>);
@@ -92,6 +95,22 @@ impl KeySet {
             set.push(key);
         }
         Ok(Self(set))
+    }
+
+    /// The names of its keys; empty for a key that has none.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|key| key.kid.clone().unwrap_or_default())
+    }
+
+    /// Whether each key says what it is used with, and can be.
+    pub(crate) fn names_algorithm(&self) -> bool {
+        let named = |key: &Key| key.alg.as_deref().and_then(Algorithm::named);
+        self.0.iter().all(|key| named(key).is_some_and(|algorithm| key.is_for(algorithm)))
+    }
+
+    /// Keys that somebody could sign with: private parts, and secrets of HMAC.
+    pub(crate) fn signing(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter(|key| key.private || matches!(key.material, Material::Octets(_)))
     }
 
     /// The first key that somebody could sign with, though verifying needs its public part alone.
@@ -221,7 +240,13 @@ impl Jwk {
             }
             ("EC", Some("P-256")) => Material::P256(self.point(32)?),
             ("EC", Some("P-384")) => Material::P384(self.point(48)?),
-            ("OKP", Some("Ed25519")) => Material::Ed25519(part("x", self.x.as_deref())?),
+            ("OKP", Some("Ed25519")) => {
+                let point = part("x", self.x.as_deref())?;
+                if point.len() != ED25519_BYTES {
+                    return Err("x");
+                }
+                Material::Ed25519(point)
+            }
             _ => return Ok(None),
         };
         let signs = self.usage.as_deref().is_none_or(|usage| usage == "sig");
