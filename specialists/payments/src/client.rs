@@ -113,6 +113,11 @@ impl Client {
         self.ask(Method::POST, path, form, idempotency_key).await
     }
 
+    /// Tells a provider for tests to go wrong once: JSON, as no other request.
+    pub(crate) async fn set_fault(&self, trap: &Value) -> Result<Value, Fault> {
+        self.send(Method::POST, "/_faults", trap.to_string(), None).await
+    }
+
     /// Takes away what can be.
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, Fault> {
         self.ask(Method::DELETE, path, &[], None).await
@@ -159,6 +164,16 @@ impl Client {
         form: &[(String, String)],
         idempotency_key: Option<&str>,
     ) -> Result<Value, Fault> {
+        self.send(method, path, encoded(form), idempotency_key).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        idempotency_key: Option<&str>,
+    ) -> Result<Value, Fault> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -168,7 +183,7 @@ impl Client {
             request = request.header("idempotency-key", key);
         }
         // An address that cannot be one reaches nobody.
-        let request = request.body(Full::new(Bytes::from(encoded(form))));
+        let request = request.body(Full::new(Bytes::from(body)));
         let request = request.map_err(|_| Fault::Unreachable)?;
         let lost = |why: &dyn fmt::Display| Fault::Lost(self.hide(&why.to_string()));
         let asked = async {

@@ -10,7 +10,11 @@ mod catalog_plan;
 mod catalog_revert;
 mod catalogue;
 mod client;
+mod drill;
+mod made;
 mod reconcile;
+mod refund;
+mod service;
 mod signature;
 mod target;
 #[cfg(test)]
@@ -26,7 +30,9 @@ pub use self::{
     catalog_apply::CatalogApply,
     catalog_plan::CatalogPlan,
     catalog_revert::CatalogRevert,
+    drill::Drill,
     reconcile::Reconcile,
+    refund::Refund,
     target::{PaymentsTarget, TargetError},
     webhook_verify::WebhookVerify,
 };
@@ -47,7 +53,9 @@ pub fn specialist(
         .read(Reconcile::new(targets.clone()))
         .read(WebhookVerify::new(targets.clone()))
         .change(CatalogApply::new(targets.clone()))
-        .change(CatalogRevert::new(targets.clone()));
+        .change(CatalogRevert::new(targets.clone()))
+        .change(Drill::new(targets.clone()))
+        .change(Refund::new(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))
 }
 

@@ -31,7 +31,7 @@ pub struct Inputs {
 }
 
 /// One line of a ledger.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
     /// The provider's id of the payment or the refund.

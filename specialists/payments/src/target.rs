@@ -27,6 +27,13 @@ pub struct PaymentsTarget {
     /// Whether a live key may be used; needs `production` too.
     #[serde(default)]
     pub allow_live: bool,
+    /// The service that takes payments, `http://host:port`: what `payments.drill` tries. It is
+    /// never given the key.
+    #[serde(default)]
+    pub service_url: Option<String>,
+    /// Whether the provider goes wrong on demand, as one for tests does.
+    #[serde(default)]
+    pub takes_faults: bool,
     /// For one answer, in milliseconds; 1 to 80,000.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
@@ -46,6 +53,9 @@ pub enum TargetError {
     /// Another scheme, a user in the address, a path behind it.
     #[error("{0}: base_url: not http://host:port")]
     Address(TargetName),
+    /// The same of the service.
+    #[error("{0}: service_url: not http://host:port")]
+    Service(TargetName),
     /// A wait that is none or too long.
     #[error("{0}: timeout_ms: not between 1 and {TIMEOUT_MAX_MS}")]
     Timeout(TargetName),
@@ -66,13 +76,10 @@ pub enum TargetError {
 
 impl PaymentsTarget {
     fn check(&self, name: &TargetName) -> Result<(), TargetError> {
-        let uri: Option<Uri> = self.base_url.parse().ok();
-        let plain = uri.filter(|uri| {
-            let bare = uri.path() == "/" && uri.query().is_none();
-            let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-            uri.scheme_str() == Some("http") && bare && !user
-        });
-        let uri = plain.ok_or_else(|| TargetError::Address(name.clone()))?;
+        let uri = plain(&self.base_url).ok_or_else(|| TargetError::Address(name.clone()))?;
+        if self.service_url.as_ref().is_some_and(|url| plain(url).is_none()) {
+            return Err(TargetError::Service(name.clone()));
+        }
         if !(1..=TIMEOUT_MAX_MS).contains(&self.timeout_ms) {
             return Err(TargetError::Timeout(name.clone()));
         }
@@ -92,10 +99,18 @@ impl PaymentsTarget {
         Ok(())
     }
 
-    fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         let key = self.api_key.expose();
         key.starts_with("sk_live_") || key.starts_with("rk_live_")
     }
+}
+
+/// `http://host:port` and nothing more.
+fn plain(url: &str) -> Option<Uri> {
+    let uri: Uri = url.parse().ok()?;
+    let bare = uri.path() == "/" && uri.query().is_none();
+    let user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    (uri.scheme_str() == Some("http") && bare && !user).then_some(uri)
 }
 
 /// All providers of a configuration.

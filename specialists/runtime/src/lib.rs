@@ -30,7 +30,7 @@ pub use capability::{
 pub use context::{Cancel, Context};
 pub use deadelus_mesh::{config::Secret, objects::sha256};
 pub use deadelus_proto::{
-    Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Idempotency,
+    Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Hazard, Idempotency,
     TargetCard, TargetName, Undo, UndoClass,
 };
 pub use process::main;

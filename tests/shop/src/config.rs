@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::provider::ProviderKey;
+
 /// More connections than this are a typing mistake: a small PostgreSQL allows 100 in all.
 pub const POOL_SIZE_MAX: usize = 64;
 /// A configured delay beyond a minute makes every client give up; it is a typing mistake.
@@ -50,6 +52,12 @@ pub struct Config {
     /// order. A shop that writes much is one where an extra index is dear.
     #[serde(default)]
     pub order_lines_written_per_checkout: usize,
+    /// The provider that v3 pays at, `http://host:port`. Without one `POST /payments` is 503.
+    #[serde(default)]
+    pub provider_url: Option<String>,
+    /// The key to its account.
+    #[serde(default)]
+    pub provider_key: Option<ProviderKey>,
 }
 
 fn default_pool_size() -> usize {
@@ -94,6 +102,8 @@ impl Config {
             tax_service_holds_connection: false,
             floor_ms: 0,
             order_lines_written_per_checkout: 0,
+            provider_url: None,
+            provider_key: None,
         }
     }
 

@@ -9,6 +9,8 @@
 
 mod config;
 mod counters;
+mod payments;
+mod provider;
 mod revision;
 mod routes;
 mod seed;
@@ -19,6 +21,7 @@ mod visit;
 pub use config::{
     Config, ConfigError, DELAY_MAX_MS, Database, DatabaseUrlError, POOL_SIZE_MAX, WRITTEN_LINES_MAX,
 };
+pub use provider::ProviderKey;
 pub use revision::{Refusal, Revision};
 pub use seed::{LINES_PER_ORDER, PRODUCTS, Seed, SeedError, seed};
 pub use store::StoreError;
@@ -33,6 +36,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::counters::Counters;
+use crate::provider::Provider;
 use crate::revision::Release;
 use crate::routes::Premises;
 use crate::shop::Shop;
@@ -81,7 +85,9 @@ pub async fn open(config: Config) -> Result<Ready, ServeError> {
     config.check()?;
     let release = Release::start(config.revision_file.clone())?;
     let pool = Arc::new(Pool::open(&config).await?);
-    let shop = Shop { config, pool };
+    let keys = config.provider_url.as_ref().zip(config.provider_key.clone());
+    let provider = keys.map(|(url, key)| Provider::new(url, key));
+    let shop = Shop { config, pool, provider };
     let premises = Premises { shop, release, counters: Counters::default() };
     Ok(Ready(routes::router(Arc::new(premises))))
 }

@@ -1,6 +1,6 @@
 //! Which revision of itself the shop serves: a release without code generation.
 //!
-//! v1 reads an order with one statement per line (the N+1); v2 reads it with one join. A small
+//! v1 reads an order with one statement per line (the N+1); v2 reads it with one join, and v3 takes payments too. A small
 //! file says which. It is read again for each request, so that a release is in force for every
 //! request that begins after the file was written; a request in flight keeps what it began with.
 //! The shop must never stop serving because of this file: what it cannot follow, it reports.
@@ -24,6 +24,8 @@ pub enum Revision {
     V1,
     /// One join.
     V2,
+    /// One join, and payments: needs the table `payment`.
+    V3,
 }
 
 impl fmt::Display for Revision {
@@ -31,6 +33,7 @@ impl fmt::Display for Revision {
         f.write_str(match self {
             Self::V1 => "v1",
             Self::V2 => "v2",
+            Self::V3 => "v3",
         })
     }
 }
@@ -42,6 +45,7 @@ impl FromStr for Revision {
         match name {
             "v1" => Ok(Self::V1),
             "v2" => Ok(Self::V2),
+            "v3" => Ok(Self::V3),
             other => Err(Refusal {
                 wanted: Some(other.to_owned()),
                 error: "unknown revision".to_owned(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -13,7 +13,8 @@ use axum::{Extension, Json, Router};
 use serde::Serialize;
 
 use crate::counters::{Counters, Report};
-use crate::revision::Release;
+use crate::payments::{Made, Order};
+use crate::revision::{Release, Revision};
 use crate::shop::{Basket, Placed, Shop, ShopError};
 use crate::store::StoreError;
 use crate::visit::{Account, Visit};
@@ -37,7 +38,8 @@ pub(crate) fn router(premises: Arc<Premises>) -> Router {
         .route("/orders/{id}", get(order))
         .route("/checkout/{id}", get(checkout))
         .route("/checkout", post(place))
-        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "no such page") })
+        .route("/payments", get(payments).post(pay))
+        .fallback(|| async { no_such_page() })
         .layer(middleware::from_fn_with_state(Arc::clone(&premises), attend))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES));
     let internal = Router::new()
@@ -85,6 +87,43 @@ async fn place(
         Ok(Json(basket)) => Ok(created(here.shop.place(&visit, basket).await?)),
         Err(rejection) => Ok(refuse(rejection.status(), &rejection.body_text())),
     }
+}
+
+async fn payments(
+    State(here): Here,
+    Extension(visit): Extension<Visit>,
+) -> Result<Response, ShopError> {
+    if visit.revision != Revision::V3 {
+        return Ok(no_such_page());
+    }
+    Ok(Json(here.shop.payments(&visit).await?).into_response())
+}
+
+async fn pay(
+    State(here): Here,
+    Extension(visit): Extension<Visit>,
+    headers: HeaderMap,
+    order: Result<Json<Order>, JsonRejection>,
+) -> Result<Response, ShopError> {
+    if visit.revision != Revision::V3 {
+        return Ok(no_such_page());
+    }
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    match order {
+        Ok(Json(order)) => {
+            let (made, payment) = here.shop.pay(&visit, key.unwrap_or_default(), order).await?;
+            let status = match made {
+                Made::Now => StatusCode::CREATED,
+                Made::Before => StatusCode::OK,
+            };
+            Ok((status, Json(payment)).into_response())
+        }
+        Err(rejection) => Ok(refuse(rejection.status(), &rejection.body_text())),
+    }
+}
+
+fn no_such_page() -> Response {
+    refuse(StatusCode::NOT_FOUND, "no such page")
 }
 
 fn created(placed: Placed) -> Response {
@@ -171,7 +210,11 @@ impl IntoResponse for ShopError {
         let status = match &self {
             Self::NoOrder(_) => StatusCode::NOT_FOUND,
             Self::NoProduct(_) | Self::Basket(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Store(StoreError::Locked | StoreError::Exhausted(_)) => {
+            Self::OtherPayment => StatusCode::CONFLICT,
+            Self::Refused(_) => StatusCode::PAYMENT_REQUIRED,
+            Self::ProviderAway
+            | Self::NoProvider
+            | Self::Store(StoreError::Locked | StoreError::Exhausted(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Store(

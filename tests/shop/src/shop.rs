@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::provider::{Provider, ProviderError};
 use crate::revision::Revision;
 use crate::store::{Lease, Pool, Row, Statement, StoreError, Value};
 use crate::visit::Visit;
@@ -89,8 +90,25 @@ pub(crate) enum ShopError {
     NoProduct(i64),
     #[error("{0}")]
     Basket(&'static str),
+    #[error("the key was used for another payment")]
+    OtherPayment,
+    #[error("the provider refused: {0}")]
+    Refused(String),
+    #[error("the provider does not answer; ask again under the same key")]
+    ProviderAway,
+    #[error("this shop has no provider of payments")]
+    NoProvider,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ProviderError> for ShopError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Lost | ProviderError::Busy | ProviderError::Broken => Self::ProviderAway,
+            ProviderError::Refused(reason) => Self::Refused(reason),
+        }
+    }
 }
 
 /// The shop behind its counter.
@@ -98,6 +116,7 @@ pub(crate) enum ShopError {
 pub(crate) struct Shop {
     pub(crate) config: Config,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) provider: Option<Provider>,
 }
 
 impl Shop {
@@ -145,7 +164,7 @@ impl Shop {
         }
         match revision {
             Revision::V1 => line_by_line(lease, id).await,
-            Revision::V2 => joined(lease, id).await,
+            Revision::V2 | Revision::V3 => joined(lease, id).await,
         }
     }
 

@@ -12,6 +12,10 @@ pub(crate) enum Statement {
     LockOrder,
     InsertOrder,
     InsertLines,
+    InsertPayment,
+    Payment,
+    SettlePayment,
+    Payments,
     Begin,
     BeginImmediate,
     Commit,
@@ -28,6 +32,10 @@ impl Statement {
         Self::LockOrder,
         Self::InsertOrder,
         Self::InsertLines,
+        Self::InsertPayment,
+        Self::Payment,
+        Self::SettlePayment,
+        Self::Payments,
         Self::Begin,
         Self::BeginImmediate,
         Self::Commit,
@@ -64,6 +72,20 @@ impl Statement {
                  SELECT CAST($2 AS BIGINT), p.id, CAST($3 AS BIGINT), p.price_cents \
                  FROM product p CROSS JOIN copy WHERE p.id = $4"
             }
+            // Whoever comes second writes nothing, and reads what the first one wrote.
+            Self::InsertPayment => {
+                "INSERT INTO payment (idempotency_key, amount, currency, customer) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT (idempotency_key) DO NOTHING"
+            }
+            Self::Payment => {
+                "SELECT amount, currency, customer, reference FROM payment \
+                 WHERE idempotency_key = $1"
+            }
+            Self::SettlePayment => "UPDATE payment SET reference = $1 WHERE idempotency_key = $2",
+            Self::Payments => {
+                "SELECT idempotency_key, amount, currency, customer, reference FROM payment \
+                 WHERE reference IS NOT NULL ORDER BY idempotency_key LIMIT $1"
+            }
             Self::Begin => "BEGIN",
             Self::BeginImmediate => "BEGIN IMMEDIATE",
             Self::Commit => "COMMIT",
@@ -78,7 +100,7 @@ impl Statement {
 }
 
 /// The bound of every per-statement counter: texts are never made at run time.
-pub(crate) const STATEMENT_TEXTS_MAX: usize = 12;
+pub(crate) const STATEMENT_TEXTS_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
