@@ -122,7 +122,10 @@ fn choose<'s>(
             Err(NoPlan::Unmatched { nearest: nearest(fits), ask })
         }
         1 => Ok(fits.swap_remove(0)),
-        _ => Err(NoPlan::Ambiguous { nearest: nearest(fits) }),
+        alike => {
+            fits.truncate(alike);
+            Err(NoPlan::Ambiguous { nearest: nearest(fits) })
+        }
     }
 }
 
@@ -163,16 +166,36 @@ mod tests {
     }
 
     #[test]
-    fn another_wish_is_refused_with_the_nearest() {
+    fn people_ask_for_payments_in_many_ways() {
         for request in [
-            "I need to add a subscription payment system with recurring billing",
-            "I have a backend plan for user authentication. Coordinate it",
             "The planning is done for the new payment processing endpoint",
-            "write me a poem",
-            "",
+            "we want to accept card payments",
+            "Add a route that charges customers",
+            "Please implement Stripe payments in our API",
+            "roll out the pay endpoint",
+        ] {
+            assert_eq!(chosen(request).ok().as_deref(), Some("payment-endpoint"), "{request}");
+        }
+        let slow = "The payment endpoint is slow and times out";
+        assert_eq!(chosen(slow).ok().as_deref(), Some("slow-endpoint"));
+    }
+
+    #[test]
+    fn another_wish_is_refused_with_the_nearest() {
+        for (request, nearest_of_all) in [
+            (
+                "I need to add a subscription payment system with recurring billing",
+                "payment-endpoint",
+            ),
+            ("I have a backend plan for user authentication. Coordinate it", "slow-endpoint"),
+            ("refund a payment", "payment-endpoint"),
+            ("write me a poem", "payment-endpoint"),
+            ("", "payment-endpoint"),
         ] {
             match chosen(request) {
-                Err(NoPlan::Unmatched { nearest, .. }) => assert_eq!(nearest[0].0, "slow-endpoint"),
+                Err(NoPlan::Unmatched { nearest, .. }) => {
+                    assert_eq!(nearest[0].0, nearest_of_all, "{request}: {nearest:?}");
+                }
                 other => panic!("{request}: {other:?}"),
             }
         }
@@ -192,6 +215,9 @@ mod tests {
     fn a_name_that_is_not_there_is_answered_with_what_is() {
         let shelf = shelf::built_in().unwrap();
         let error = choose(&wish("x", Some("slow")), &shelf, &[]).unwrap_err();
-        assert_eq!(error.to_string(), "there is no blueprint \"slow\"; there are slow-endpoint");
+        assert_eq!(
+            error.to_string(),
+            "there is no blueprint \"slow\"; there are payment-endpoint, slow-endpoint"
+        );
     }
 }

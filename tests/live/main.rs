@@ -9,6 +9,7 @@ mod blueprints;
 mod cli;
 mod drafts;
 mod golden2;
+mod golden4;
 mod house;
 mod kill;
 mod nothing_kept;

@@ -103,10 +103,20 @@ impl Shop {
         waited[waited.len() / 2].as_secs_f64() * 1_000.0
     }
 
+    /// Where it answers.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same as a URL.
+    pub(crate) fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// What the specialists are told of this shop. `rate` is requests per second; `extra` goes to
     /// the performance specialist's table.
     pub(crate) fn targets(&self, extra: &str) -> Targets {
-        let base = format!("http://127.0.0.1:{}", self.port);
+        let base = self.base();
         let database = self.database.url();
         let statistics = match &self.database {
             Database::Sqlite(_) => String::new(),
@@ -149,6 +159,10 @@ summary = "as it was"
 [targets.shop.revisions.v2]
 summary = "one join instead of a query per line"
 fixes = ["n_plus_one"]
+
+[targets.shop.revisions.v3]
+summary = "takes payments"
+schema_range = [20261121, 20261121]
 "#,
             self.home.path().join("revision.json").display()
         );

@@ -64,6 +64,15 @@ impl Story {
         })
     }
 
+    /// What the ways back left behind, as they told it.
+    pub(crate) fn residue(&self) -> Vec<String> {
+        let back = self.events().filter_map(|event| match event {
+            Kind::TaskDone(e) if !is_do(e.direction) => e.done.as_ref(),
+            _ => None,
+        });
+        back.flat_map(|done| done.residue.clone()).collect()
+    }
+
     /// How often an event of this kind stands in the log.
     pub(crate) fn count(&self, is_one: impl Fn(&Kind) -> bool) -> usize {
         self.events().filter(|e| is_one(e)).count()

@@ -15,7 +15,10 @@ use deadelus_core::Problems;
 use super::{blueprint::Blueprint, lint};
 
 /// The blueprints that come with the program.
-const BUILT_IN: [&str; 1] = [include_str!("../../blueprints/slow-endpoint.yaml")];
+const BUILT_IN: [&str; 2] = [
+    include_str!("../../blueprints/slow-endpoint.yaml"),
+    include_str!("../../blueprints/payment-endpoint.yaml"),
+];
 
 /// What a blueprint that comes with the program says of its origin.
 const ORIGIN_BUILT_IN: &str = "built in";

@@ -169,8 +169,9 @@ impl ChangeCapability for Drill {
         if inputs.amount < 1 || !(1..=AT_ONCE_MAX).contains(&inputs.at_once) {
             return invalid("amount: at least 1; at_once: 1 to 200");
         }
-        self.place(cx)?;
+        let place = self.place(cx)?;
         let keys_begin = format!("drill-{}-", cx.key().effect_key());
+        place.answers(inputs, &keys_begin).await?;
         let back = refund::Inputs { keys_begin: keys_begin.clone() };
         let undo = Undo {
             capability: crate::capability("refund"),
@@ -229,6 +230,19 @@ impl ChangeCapability for Drill {
 }
 
 impl Place {
+    /// Both are there: a drill that cannot begin has nothing to take back.
+    async fn answers(&self, inputs: &Inputs, keys_begin: &str) -> Result<(), Failure> {
+        let made = made::under(&self.client, keys_begin).await;
+        made.map_err(|fault| fault.untouched("reading the payments"))?;
+        let text = match self.service.get(&inputs.path).await {
+            Ok(answer) if answer.status == 200 => return Ok(()),
+            Ok(answer) => format!("GET {} of the service is {}", inputs.path, answer.status),
+            Err(silence) => silence.to_string(),
+        };
+        Err(Failure::new(ErrorClass::Unavailable, text)
+            .help("is the revision with the endpoint served, and is `service_url` right?"))
+    }
+
     /// So many customers at once under one key.
     async fn trial(&self, inputs: &Inputs, key: &str, many: usize) -> Result<Trial, Failure> {
         let asked = join_all((0..many).map(|_| self.ask(inputs, key, inputs.amount))).await;

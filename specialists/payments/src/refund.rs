@@ -189,8 +189,8 @@ mod tests {
         for _ in 0..2 {
             let done = refund(&shop).await.unwrap();
             assert!(done.checks.iter().all(|check| check.pass), "{:?}", done.checks);
-            assert_eq!(done.outputs.refunded, [paid.clone()]);
-            assert_eq!(done.outputs.canceled, [open.clone()]);
+            assert_eq!(done.outputs.refunded, [paid.as_str()]);
+            assert_eq!(done.outputs.canceled, [open.as_str()]);
             assert_eq!(done.residue, [format!("payment {paid} of 1999 eur is refunded")]);
         }
         let client = shop.targets.open(&shop.cx).unwrap();

@@ -1,0 +1,287 @@
+//! The fourth golden workflow, end to end: "the planning is done for the new payment endpoint"
+//! becomes a document, a table, a release and a drill with a provider that goes wrong; and all of
+//! it can be taken back, but for refunds in the provider's books.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use deadelus_proto::{
+    WorkflowId,
+    pb::{self, Ending, plan_answer::Result as Planned},
+};
+use deadelus_tests::{fleet::Fleet, process::Process, programs::program};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    person::Person,
+    quiet,
+    shop::{Engine, Shop},
+    story::Story,
+};
+
+/// As somebody wrote it to us.
+const WORDS: &str = "The planning is done for the new payment processing endpoint";
+
+/// How many of the drill's keys there are: one for each fault, and one for the crowd.
+const DRILLED: usize = 5;
+
+#[tokio::test]
+async fn on_sqlite_the_endpoint_comes_into_service_and_goes_again() {
+    let _others = quiet::among_others().await;
+    let case = Case::open("sqlite", Engine::Sqlite).unwrap();
+    case.comes_and_goes().await;
+}
+
+#[tokio::test]
+async fn on_postgres_the_endpoint_comes_into_service_and_goes_again() {
+    let _others = quiet::among_others().await;
+    let Some(case) = Case::open("postgres", Engine::Postgres) else { return };
+    case.comes_and_goes().await;
+}
+
+/// Whatever is killed while it works, one key is one payment.
+#[tokio::test]
+async fn whoever_is_killed_the_endpoint_comes_into_service_and_goes_again() {
+    let _others = quiet::among_others().await;
+    let case = Case::open("killed", Engine::Sqlite).unwrap();
+    let before = case.fingerprints().await;
+    let mut fleet = case.fleet();
+    let ada = Person::at(&fleet).await;
+    let id = approved(&ada, "wf-golden4").await;
+    for (task, victim) in
+        [("migrate", "db"), ("release", "deployment"), ("drill", "payments"), ("publish", "api")]
+    {
+        let asked = move |story: &Story| {
+            let of = |e: &pb::event::Kind| matches!(e, pb::event::Kind::TaskRequested(t) if t.task_id == task);
+            story.count(of) > 0
+        };
+        ada.until(&id, "its task is asked for", asked).await;
+        fleet.kill(victim);
+        fleet.restart(victim);
+    }
+    let story = ada.until_ended(&id, Ending::Done).await;
+    case.assert_in_service(&story).await;
+    case.assert_goes(&ada, &id, &before).await;
+}
+
+/// Nobody can pay while the provider is away, so nothing of it stays.
+#[tokio::test]
+async fn an_endpoint_without_a_provider_is_taken_back_whole() {
+    let _others = quiet::among_others().await;
+    let mut case = Case::open("away", Engine::Sqlite).unwrap();
+    let before = case.fingerprints().await;
+    let fleet = case.fleet();
+    let ada = Person::at(&fleet).await;
+    case.provider.kill();
+    let id = approved(&ada, "wf-golden4").await;
+    let story = ada.until_ended(&id, Ending::Undone).await;
+    for task in ["migrate", "release"] {
+        assert!(story.taken_back(task), "{task}\n{}", story.told());
+    }
+    assert_eq!(case.fingerprints().await, before, "{}", story.told());
+}
+
+/// A shop at v2, a provider, and the documents of its API.
+struct Case {
+    shop: Shop,
+    provider: Process,
+    provider_port: u16,
+    folder: TempDir,
+}
+
+/// What must be the same again.
+#[derive(Debug, PartialEq)]
+struct Fingerprints {
+    schema: BTreeSet<String>,
+    revision: String,
+    /// The pointer of the public document.
+    published: Option<String>,
+    /// What customers have paid and not got back.
+    paid: i64,
+}
+
+impl Case {
+    fn open(test: &str, engine: Engine) -> Option<Self> {
+        let folder = TempDir::with_prefix("payments-").unwrap();
+        let arguments = ["--listen", "127.0.0.1:0"].map(OsStr::new);
+        let log = folder.path().join("provider.log");
+        let mut provider = Process::start(&program("deadelus-provider"), &arguments, &log);
+        provider.until_it_says("listening on http://127.0.0.1:");
+        let provider_port = provider.said().rsplit(':').next().unwrap().trim().parse().unwrap();
+        let settings = format!(
+            "provider_url = \"http://127.0.0.1:{provider_port}\"\nprovider_key = \"sk_test_shop\"\n"
+        );
+        let shop = Shop::open(test, engine, 500, &settings)?;
+        shop.release("v2");
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/shop/openapi.yaml");
+        fs::copy(document, folder.path().join("openapi.yaml")).unwrap();
+        Some(Self { shop, provider, provider_port, folder })
+    }
+
+    fn fleet(&self) -> Fleet {
+        let (service, folder) = (self.shop.base(), self.folder.path().display());
+        let targets = self.shop.targets("");
+        let api = format!("[targets.shop]\nfolder = \"{folder}\"\nbase_url = \"{service}\"\n");
+        let testing = format!("[targets.shop.service]\nbase_url = \"{service}\"\n");
+        let security = format!("[targets.shop.roots]\nsource = \"{folder}\"\n");
+        let payments = format!(
+            "[targets.shop]\nbase_url = \"http://127.0.0.1:{}\"\napi_key = \"sk_test_drill\"\n\
+             service_url = \"{service}\"\ntakes_faults = true\n",
+            self.provider_port
+        );
+        Fleet::of(&[
+            ("db", &targets.db),
+            ("deployment", &targets.deployment),
+            ("api", &api),
+            ("testing", &testing),
+            ("security", &security),
+            ("payments", &payments),
+        ])
+    }
+
+    /// There and back, with customers in the shop all the while.
+    async fn comes_and_goes(&self) {
+        let before = self.fingerprints().await;
+        let fleet = self.fleet();
+        let ada = Person::at(&fleet).await;
+        let customers = Customers::come(self.shop.port());
+        let id = approved(&ada, "wf-golden4").await;
+        let story = ada.until_ended(&id, Ending::Done).await;
+        self.assert_in_service(&story).await;
+        self.assert_goes(&ada, &id, &before).await;
+        let (served, refused) = customers.leave();
+        assert!(served > 0 && refused == 0, "{refused} refused, {served} served");
+    }
+
+    async fn assert_in_service(&self, story: &Story) {
+        for task in ["diff", "migrate", "release", "contract", "drill", "reconcile", "publish"] {
+            assert_eq!(story.outcome(task), "done", "{task}\n{}", story.told());
+        }
+        let now = self.fingerprints().await;
+        assert_eq!(now.revision, "v3");
+        assert!(now.published.is_some());
+        assert_eq!(self.shop.get("/payments").as_array().map(Vec::len), Some(DRILLED));
+        // As the provider itself tells it: one payment for each key, whatever went wrong.
+        let made = self.made();
+        let keys: BTreeSet<&str> =
+            made.iter().filter_map(|p| p["metadata"]["payment_key"].as_str()).collect();
+        assert_eq!((made.len(), keys.len()), (DRILLED, DRILLED), "{made:?}");
+    }
+
+    async fn assert_goes(&self, ada: &Person, id: &WorkflowId, before: &Fingerprints) {
+        assert_eq!(ada.undo(id).await, Vec::<String>::new());
+        let story = ada.until_ended(id, Ending::Undone).await;
+        assert_eq!(self.fingerprints().await, *before, "{}", story.told());
+        // What cannot be taken back is told, and nothing else is there.
+        let residue = story.residue();
+        let told =
+            |made: &Value| residue.iter().any(|line| line.contains(made["id"].as_str().unwrap()));
+        let made = self.made();
+        assert!(made.len() == DRILLED && made.iter().all(told), "{residue:?} {made:?}");
+    }
+
+    async fn fingerprints(&self) -> Fingerprints {
+        // The table in which migrations are remembered is no part of the shop.
+        let schema = self.shop.database.schema().await.into_iter();
+        let schema = schema.filter(|line| !line.contains("deadelus")).collect();
+        let pointer = self.folder.path().join("published/public.json");
+        let received = |p: &Value| p["amount_received"].as_i64().unwrap();
+        let refunds: Vec<Value> = self.provider_lists("refunds");
+        let refunded: i64 = refunds.iter().map(|r| r["amount"].as_i64().unwrap()).sum();
+        Fingerprints {
+            schema,
+            revision: self.shop.revision(),
+            published: fs::read_to_string(pointer).ok(),
+            paid: self.made().iter().map(received).sum::<i64>() - refunded,
+        }
+    }
+
+    /// Every payment that the provider has.
+    fn made(&self) -> Vec<Value> {
+        self.provider_lists("payment_intents")
+    }
+
+    fn provider_lists(&self, kind: &str) -> Vec<Value> {
+        let path = format!("/v1/{kind}?limit=100");
+        let Some((200, body)) = get(self.provider_port, &path) else { return vec![] };
+        let page: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(page["has_more"], false, "more than the drill's");
+        page["data"].as_array().unwrap().clone()
+    }
+}
+
+/// Somebody who looks at the products and at an order, again and again.
+struct Customers {
+    closed: Arc<AtomicBool>,
+    served: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Customers {
+    fn come(port: u16) -> Self {
+        let (closed, served, refused) =
+            <(Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU64>)>::default();
+        let (is_closed, good, bad) = (closed.clone(), served.clone(), refused.clone());
+        let thread = thread::spawn(move || {
+            while !is_closed.load(Ordering::Relaxed) {
+                for path in ["/products", "/checkout/1"] {
+                    let well = matches!(get(port, path), Some((200, _)));
+                    (if well { &good } else { &bad }).fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { closed, served, refused, thread }
+    }
+
+    /// How many requests were served, and how many were not.
+    fn leave(self) -> (u64, u64) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        (self.served.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
+    }
+}
+
+/// The status and the body; none when nobody answers.
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: shop\r\nauthorization: Bearer sk_test_witness\r\n\
+         connection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
+/// Asks in the words of the request, and approves what comes.
+async fn approved(ada: &Person, id: &str) -> WorkflowId {
+    match ada.ask(WORDS, &[]).await {
+        Planned::NoPlan(no) => assert!(no.problems[0].contains("param revision"), "{no:?}"),
+        other => panic!("{other:?}"),
+    }
+    let proposal = match ada.ask(WORDS, &[("revision", "v3")]).await {
+        Planned::Proposal(proposal) => proposal,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(proposal.blueprint, "payment-endpoint", "{}", proposal.because);
+    let id = id.parse().unwrap();
+    let json = std::str::from_utf8(&proposal.plan_json).unwrap();
+    assert_eq!(ada.submit(&id, json, &proposal.plan_digest).await, Vec::<String>::new());
+    assert_eq!(ada.approve(&id, &proposal.plan_digest).await, Vec::<String>::new());
+    id
+}
