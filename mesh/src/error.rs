@@ -94,7 +94,8 @@ pub enum MeshError {
     },
     /// The stream holds all it may. Nothing was stored.
     #[error(
-        "{subject}: the stream is full ({reason}); archive finished workflows or raise its limit"
+        "{subject}: the stream is full ({reason}); see `deadelus doctor`: archive sooner \
+         ([retention] keep_log), or raise its limit"
     )]
     Full {
         /// What could not be appended to.

@@ -5,6 +5,7 @@
 //! and knows no specialist: whoever needs that depends on this crate, not the other way round.
 
 pub mod append;
+pub mod archive;
 pub mod clock;
 pub mod config;
 pub mod connect;
@@ -12,6 +13,7 @@ pub mod dead;
 mod error;
 pub mod leases;
 pub mod life;
+pub mod lists;
 pub mod meters;
 pub mod names;
 pub mod objects;

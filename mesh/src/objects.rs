@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::object_store::{GetErrorKind, ObjectMetadata, ObjectStore};
+use async_nats::jetstream::object_store::{
+    DeleteErrorKind, GetErrorKind, ObjectMetadata, ObjectStore,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use bytes::Bytes;
 use deadelus_proto::{Artefact, Sha256, limits::ARTEFACT_MAX_BYTES};
 use sha2::Digest;
@@ -85,6 +88,31 @@ pub async fn get(mesh: &Mesh, artefact: &Artefact) -> Result<Bytes, MeshError> {
             return Err(MeshError::Corrupt { wanted: artefact.sha256.clone(), found });
         }
         Ok(bytes)
+    })
+    .await
+}
+
+/// Removes an artefact, with what the store would remember of it. Doing it twice is doing it once.
+///
+/// Names are digests, so two workflows may mean the same bytes: whoever removes must know that
+/// nobody else refers to them.
+///
+/// # Errors
+/// [`MeshError::TimedOut`], [`MeshError::JetStream`].
+pub async fn remove(mesh: &Mesh, artefact: &Artefact) -> Result<(), MeshError> {
+    let name = artefact.sha256.as_str();
+    let what = format!("remove artefact {name}");
+    let store = streams::artefacts(mesh).await?;
+    bounded(&what, async {
+        match store.delete(name).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == DeleteErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(MeshError::jetstream(&what, error)),
+        }
+        // A marker would stay for ever: one for each artefact there ever was.
+        let bucket = mesh.subjects.resource(streams::ARTEFACTS);
+        let marker = format!("$O.{bucket}.M.{}", URL_SAFE.encode(name));
+        streams::purge(mesh, &streams::resource(mesh, streams::ARTEFACTS), &marker, None).await
     })
     .await
 }

@@ -4,10 +4,14 @@
 
 #[path = "live/append.rs"]
 mod append;
+#[path = "live/archive.rs"]
+mod archive;
 #[path = "live/cluster.rs"]
 mod cluster;
 #[path = "live/life.rs"]
 mod life;
+#[path = "live/lists.rs"]
+mod lists;
 #[path = "live/objects.rs"]
 mod objects;
 #[path = "live/proxy.rs"]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::PullConsumer;
 use deadelus_core::{Fork, Input, Problems};
-use deadelus_mesh::{Mesh, MeshError, dead, streams};
+use deadelus_mesh::{Mesh, MeshError, clock::now_unix_ms, dead, streams};
 use deadelus_proto::{
     Report, Sha256, SpecialistName, Subject, WorkflowId,
     pb::{self, inbound::Message as Said},
@@ -34,6 +34,8 @@ pub(crate) struct Inbox {
     pub(crate) mesh: Mesh,
     pub(crate) hub: Arc<Hub>,
     pub(crate) plans: Plans,
+    /// A start that has waited for longer is refused: what it began may have been forgotten since.
+    pub(crate) start_max_age_ms: Option<i64>,
 }
 
 /// Of which workflow, from whom, where an answer is waited for, the sender's id of it, and what it
@@ -111,9 +113,20 @@ impl Inbox {
         let (from, workflow, inbound) = self.parse(delivery).map_err(malformed)?;
         let reply_to = inbound.reply_to.clone();
         match self.read(&from, &workflow, inbound) {
+            Ok((_, Input::Start { .. })) if self.is_too_old(delivery) => {
+                let text = "this start is so old that its workflow may have been forgotten since; \
+                            send it again under another id";
+                Err((reply_to, problem(&text)))
+            }
             Ok((id, input)) => Ok((workflow, from, reply_to, id, input)),
             Err(refused) => Err((reply_to, refused)),
         }
+    }
+
+    fn is_too_old(&self, delivery: &Delivery) -> bool {
+        let age_ms = |stored: i64| now_unix_ms().saturating_sub(stored);
+        let age_ms = delivery.stored_unix_ms().map(age_ms);
+        age_ms.zip(self.start_max_age_ms).is_some_and(|(age, most)| age > most)
     }
 
     fn parse(

@@ -2,13 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{HeaderMap, jetstream::kv};
+use async_nats::HeaderMap;
 use deadelus_core::{Chain, Entry, Link};
-use deadelus_mesh::{
-    Mesh, MeshError,
-    append::{self, Append},
-    streams, trace,
-};
+use deadelus_mesh::{Mesh, MeshError, append::Append, archive, lists::Lists, trace};
 use deadelus_proto::{Subject, WorkflowId};
 
 /// Between two looks at a log that cannot be read.
@@ -23,24 +19,21 @@ const LOOKS_MAX: u32 = 15;
 pub struct Journal {
     mesh: Mesh,
     owner: Arc<str>,
-    lists: kv::Store,
+    lists: Lists,
 }
 
 impl Journal {
     /// For this replica: `orchestrator-7f3a21`.
-    ///
-    /// # Errors
-    /// [`MeshError`] when the mesh has no streams yet.
-    pub async fn open(mesh: Mesh, owner: String) -> Result<Self, MeshError> {
-        let lists = streams::bucket(&mesh, streams::WORKFLOWS).await?;
-        Ok(Self { mesh, owner: owner.into(), lists })
+    pub fn new(mesh: Mesh, owner: String) -> Self {
+        let lists = Lists::of(&mesh);
+        Self { mesh, owner: owner.into(), lists }
     }
 
     pub(crate) fn mesh(&self) -> &Mesh {
         &self.mesh
     }
 
-    pub(crate) fn lists(&self) -> &kv::Store {
+    pub(crate) fn lists(&self) -> &Lists {
         &self.lists
     }
 
@@ -102,8 +95,7 @@ pub async fn read(mesh: &Mesh, id: &WorkflowId) -> Result<Chain, MeshError> {
 
 async fn read_into(mesh: &Mesh, mut chain: Chain) -> Result<Chain, MeshError> {
     let id = &chain.id().clone();
-    let subject = mesh.subjects.of(&Subject::Log(id.clone()));
-    for (sequence, bytes) in append::read_log(mesh, &subject, 0).await? {
+    for (sequence, bytes) in Box::pin(archive::read(mesh, id, 0)).await? {
         tell(id, &chain.read(sequence, &bytes));
     }
     Ok(chain)

@@ -65,6 +65,12 @@ impl Delivery {
         message.info().ok().map(|info| (info.stream_sequence, info.delivered))
     }
 
+    /// When the server stored it, in milliseconds since the epoch; none when it is not kept there.
+    pub(crate) fn stored_unix_ms(&self) -> Option<i64> {
+        let Self::Stored(message) = self else { return None };
+        message.info().ok().map(|info| info.published.unix_timestamp().saturating_mul(1_000))
+    }
+
     /// Says what became of it, and that it need not come again.
     pub(crate) async fn finish(self, mesh: &Mesh, reply_to: &str, problems: Vec<String>) {
         match self {

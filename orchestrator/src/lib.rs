@@ -5,6 +5,7 @@
 //! dispatches; the log is the truth.
 
 mod api;
+mod archive;
 mod asks;
 mod beats;
 pub mod cards;

@@ -15,6 +15,7 @@ use std::{
 
 use deadelus_mesh::{Mesh, MeshError};
 use tokio::{
+    sync::watch,
     task::JoinSet,
     time::{self, MissedTickBehavior},
 };
@@ -42,6 +43,7 @@ pub(crate) struct Partitions {
     listening: BTreeMap<u16, JoinSet<()>>,
     /// Partitions whose open workflows are still to be taken up.
     fresh: BTreeSet<u16>,
+    held: watch::Sender<BTreeSet<u16>>,
 }
 
 impl Partitions {
@@ -56,8 +58,13 @@ impl Partitions {
         hub: Arc<Hub>,
     ) -> Result<Self, MeshError> {
         let leases = Leases::open(&mesh, owner).await?;
-        let (listening, fresh) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Self { mesh, inbox, hub, leases, listening, fresh })
+        let (listening, fresh, held) = Default::default();
+        Ok(Self { mesh, inbox, hub, leases, listening, fresh, held })
+    }
+
+    /// Which they are, as of the last look.
+    pub(crate) fn held(&self) -> watch::Receiver<BTreeSet<u16>> {
+        self.held.subscribe()
     }
 
     /// Keeps this replica's share, for ever.
@@ -93,9 +100,19 @@ impl Partitions {
                 }
             }
         }
+        self.tell_who_listens();
         if !self.fresh.is_empty() {
             self.take_up().await;
         }
+    }
+
+    fn tell_who_listens(&self) {
+        let now: BTreeSet<u16> = self.listening.keys().copied().collect();
+        self.held.send_if_modified(|held| {
+            let changed = *held != now;
+            *held = now;
+            changed
+        });
     }
 
     /// Takes nothing more in. What is in hand goes on.

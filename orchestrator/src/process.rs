@@ -11,8 +11,18 @@ use deadelus_mesh::{
 };
 
 use crate::{
-    api, beats, cards::Cards, config::Config, drafts::Drafts, hub::Hub, inbox::Inbox,
-    journal::Journal, partitions::Partitions, planner::shelf, plans::Plans,
+    api,
+    archive::{self, House},
+    beats,
+    cards::Cards,
+    config::Config,
+    drafts::Drafts,
+    hub::Hub,
+    inbox::Inbox,
+    journal::Journal,
+    partitions::Partitions,
+    planner::shelf,
+    plans::Plans,
 };
 
 /// Spans that are not delivered by then are lost; the process goes.
@@ -76,13 +86,17 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     let drafts = Drafts::open(&mesh).await?;
     let desk = api::Desk { cards: cards.clone(), shelf: blueprints, drafts };
     let service = api::serve(&mesh, owner, desk).await?;
-    let journal = Journal::open(mesh.clone(), owner.to_owned()).await?;
+    let journal = Journal::new(mesh.clone(), owner.to_owned());
     let (hub, parcels) = Hub::new(config.orchestrator.open_workflows_max);
-    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans: Plans::new(cards) };
+    let start_max_age_ms = archive::start_max_age_ms(&config.retention);
+    let plans = Plans::new(cards);
+    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans, start_max_age_ms };
     hub.begin(parcels, &journal, &inbox, &shutdown).await?;
     let beats = mesh.client.subscribe(mesh.subjects.all("worker")).await?;
     let answering = tokio::spawn(beats::answer_all(mesh.clone(), hub.clone(), beats));
     let mut partitions = Partitions::open(mesh.clone(), owner, inbox, hub.clone()).await?;
+    let house = House::new(journal, config.retention.clone(), partitions.held());
+    let housekeeping = tokio::spawn(house.keep());
     if config.orchestrator.take_over {
         partitions.look().await;
     } else {
@@ -95,6 +109,7 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     }
     partitions.close();
     answering.abort();
+    housekeeping.abort();
     if tokio::time::timeout(STOP_WITHIN, hub.stopped()).await.is_err() {
         tracing::warn!("decisions under way were left; what is not acknowledged comes again");
     }

@@ -4,15 +4,19 @@
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use deadelus_core::{Chain, Ending, Status, Workflow};
-use deadelus_mesh::{Mesh, MeshError, streams};
+use deadelus_mesh::{
+    Mesh, MeshError,
+    lists::{Lists, Shelf},
+};
 use deadelus_proto::{WorkflowId, pb};
-use futures_util::StreamExt as _;
-use prost::Message as _;
 
 use crate::journal::Journal;
 
-/// A request of any length; the whole of it is in the plan.
-const REQUEST_SHOWN_CHARS: usize = 200;
+/// Titles, requests and reasons may have any length; the whole of each is in the log. A line of
+/// three such texts is under 1 KiB, so that the bucket holds more than 100,000.
+const TEXT_SHOWN_CHARS: usize = 200;
+/// The status of a workflow whose log is damaged.
+pub(crate) const NEEDS_RECONCILE: &str = "needs-reconcile";
 
 /// A workflow's line; none before it is accepted.
 pub(crate) fn summary(id: &WorkflowId, log: &Chain) -> Option<pb::WorkflowSummary> {
@@ -22,11 +26,11 @@ pub(crate) fn summary(id: &WorkflowId, log: &Chain) -> Option<pb::WorkflowSummar
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Some(pb::WorkflowSummary {
         workflow_id: id.to_string(),
-        title: plan.title.clone(),
-        request: plan.request.chars().take(REQUEST_SHOWN_CHARS).collect(),
+        title: shown(&plan.title),
+        request: shown(&plan.request),
         target: plan.target.clone().unwrap_or_default(),
-        status: if log.gap().is_some() { "needs-reconcile" } else { status(workflow) }.to_owned(),
-        reason: reason(workflow),
+        status: if log.gap().is_some() { NEEDS_RECONCILE } else { status(workflow) }.to_owned(),
+        reason: shown(&reason(workflow)),
         tasks_total: count(workflow.plan().tasks().len()),
         tasks_settled: count(settled),
         started_unix_ms: workflow.accepted_unix_ms(),
@@ -47,43 +51,23 @@ pub(crate) fn line_of(
     journal: &Journal,
     summary: &pb::WorkflowSummary,
 ) -> (String, HeaderMap, Bytes) {
-    let lists = journal.lists();
-    let subject = format!("{}{}", lists.prefix, summary.workflow_id);
-    (subject, HeaderMap::new(), summary.encode_to_vec().into())
-}
-
-/// All lines, in no order. What cannot be read is left out and logged.
-///
-/// # Errors
-/// [`MeshError`] when the bucket cannot be read.
-pub async fn list(mesh: &Mesh) -> Result<Vec<pb::WorkflowSummary>, MeshError> {
-    let failed = |e: &dyn std::fmt::Display| MeshError::jetstream("read the list", e.to_string());
-    let bucket = streams::bucket(mesh, streams::WORKFLOWS).await?;
-    if bucket.status().await.map_err(|e| failed(&e))?.values() == 0 {
-        return Ok(vec![]);
-    }
-    // The whole bucket in one stream of messages, newest value of each key.
-    let mut changes = bucket.watch_with_history(">").await.map_err(|e| failed(&e))?;
-    let mut lines = vec![];
-    while let Some(entry) = changes.next().await {
-        let entry = entry.map_err(|e| failed(&e))?;
-        let last = entry.delta == 0;
-        match pb::WorkflowSummary::decode(entry.value) {
-            Ok(summary) if !summary.workflow_id.is_empty() => lines.push(summary),
-            Ok(_) => {}
-            Err(error) => tracing::warn!(key = entry.key, %error, "a line that cannot be read"),
-        }
-        if last {
-            break;
-        }
-    }
-    Ok(lines)
+    journal.lists().message(Shelf::Open, summary)
 }
 
 /// Every workflow that has not ended, as far as the list knows.
 pub(crate) async fn open_workflows(mesh: &Mesh) -> Result<Vec<WorkflowId>, MeshError> {
-    let open = list(mesh).await?.into_iter().filter(|summary| !summary.ended);
-    Ok(open.filter_map(|summary| summary.workflow_id.parse().ok()).collect())
+    let mut walk = Lists::of(mesh).walk(Shelf::Open, 0).await?;
+    let mut open = vec![];
+    while let Some(line) = walk.next().await? {
+        let id = line.summary.workflow_id.parse().ok();
+        open.extend(id.filter(|_| !line.summary.ended));
+    }
+    Ok(open)
+}
+
+/// As much of a text as a line shows.
+fn shown(text: &str) -> String {
+    text.chars().take(TEXT_SHOWN_CHARS).collect()
 }
 
 fn status(workflow: &Workflow) -> &'static str {

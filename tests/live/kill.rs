@@ -98,7 +98,7 @@ async fn survives(victim: &str, kill: impl AsyncFn(&mut Fleet)) {
     let last: WorkflowId = format!("wf-{}", AT_ONCE * ROUNDS - 1).parse().unwrap();
     assert_eq!(ada.undo(&last).await, Vec::<String>::new());
     ada.until_ended(&last, Ending::Undone).await;
-    assert_eq!(shops.databases[AT_ONCE * ROUNDS - 1].schema().await, shops.before);
+    shops.assert_nothing_is_left(AT_ONCE * ROUNDS - 1).await;
 }
 
 pub(crate) fn seed() -> u64 {
@@ -142,6 +142,10 @@ impl Shops {
     pub(crate) fn targets(&self) -> String {
         let all = self.databases.iter().enumerate();
         all.map(|(n, database)| database.target(&format!("shop{n}"))).collect()
+    }
+
+    pub(crate) async fn assert_nothing_is_left(&self, place: usize) {
+        assert_eq!(self.databases[place].schema().await, self.before);
     }
 
     pub(crate) async fn assert_only_the_wanted_is_left(&self, place: usize, what: &str) {

@@ -3,9 +3,11 @@
 #![cfg(test)]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for the events it is about")]
 
+mod archive;
 mod arrows;
 mod bad_input;
 mod blueprints;
+mod bounds;
 mod cli;
 mod drafts;
 mod golden2;

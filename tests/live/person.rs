@@ -7,7 +7,7 @@ use std::{
 };
 
 use deadelus_core::plan::{CheckedPlan, Plan, Problems};
-use deadelus_mesh::{Mesh, append, config::NatsConfig, connect, streams};
+use deadelus_mesh::{Mesh, append, archive, config::NatsConfig, connect, streams};
 use deadelus_proto::{
     SpecialistCard, Subject, WorkflowId,
     pb::{self, Ending, inbound::Message as Said, plan_answer::Result as Planned},
@@ -20,7 +20,7 @@ use prost::Message;
 use crate::story::Story;
 
 /// Between two looks at a log.
-const POLL: Duration = Duration::from_millis(20);
+pub(crate) const POLL: Duration = Duration::from_millis(20);
 
 /// An answer that takes longer is lost: answers are best effort.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -161,7 +161,8 @@ impl Person {
             let mut keys = bucket.keys().await.unwrap();
             let mut found = 0;
             while let Some(key) = keys.next().await {
-                let bytes = bucket.get(key.unwrap()).await.unwrap().unwrap();
+                // One that is being moved is under another key.
+                let Some(bytes) = bucket.get(key.unwrap()).await.unwrap() else { continue };
                 found += usize::from(pb::WorkflowSummary::decode(bytes).unwrap().status == state);
             }
             if found == wanted {
@@ -185,11 +186,10 @@ impl Person {
         cards.into_values().collect()
     }
 
-    /// The log as it is now.
+    /// The log as it is now, wherever it is kept.
     pub(crate) async fn story(&self, id: &WorkflowId) -> Story {
-        let subject = self.mesh.subjects.of(&Subject::Log(id.clone()));
         // While a server is away there is nothing to read, and whoever asks, asks again.
-        let read = append::read_log(&self.mesh, &subject, 1).await.unwrap_or_default();
+        let read = archive::read(&self.mesh, id, 0).await.unwrap_or_default();
         let decisions = read.into_iter().map(|(_, bytes)| pb::Decision::decode(bytes).unwrap());
         Story { decisions: decisions.collect() }
     }

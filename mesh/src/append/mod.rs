@@ -24,7 +24,7 @@ use crate::{
     error::Cause,
     pipeline::{self, Answer},
 };
-pub use read::{last, read_log, winner};
+pub use read::{last, purge_below, read_log, winner};
 use verdict::{Verdict, verdict};
 
 /// Names the decision that a log message holds, so that its author knows it again.

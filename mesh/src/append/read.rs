@@ -98,6 +98,15 @@ pub async fn winner(mesh: &Mesh, subject: &str, expected: u64) -> Result<Option<
     }))
 }
 
+/// Removes the messages of one literal subject of the log, below a sequence. What they decided must be
+/// kept elsewhere, and the message at that sequence must say so.
+///
+/// # Errors
+/// [`MeshError::JetStream`].
+pub async fn purge_below(mesh: &Mesh, subject: &str, sequence: u64) -> Result<(), MeshError> {
+    streams::purge(mesh, &mesh.subjects.resource(LOG), subject, Some(sequence)).await
+}
+
 async fn last_message(mesh: &Mesh, subject: &str) -> Result<Option<StreamMessage>, MeshError> {
     let stream = streams::stream(mesh, LOG).await?;
     found(subject, stream.raw_message_builder().last_by_subject(subject).send().await)

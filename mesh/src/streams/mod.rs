@@ -138,6 +138,16 @@ pub async fn stream(mesh: &Mesh, name: &str) -> Result<Stream<()>, MeshError> {
     stream.map_err(|e| MeshError::jetstream(format!("stream {name}"), e))
 }
 
+/// The whole name of a stream of this mesh, or of the stream under a bucket or object store.
+pub fn resource(mesh: &Mesh, name: &str) -> String {
+    let kind = match name {
+        CARDS | LEDGER | WORKFLOWS | LEASES | DRAFTS => "KV_",
+        ARTEFACTS => "OBJ_",
+        _ => "",
+    };
+    format!("{kind}{}", mesh.subjects.resource(name))
+}
+
 /// A bucket of this mesh: [`CARDS`], [`LEDGER`], [`WORKFLOWS`] or [`DRAFTS`].
 ///
 /// # Errors
@@ -153,6 +163,27 @@ pub(crate) async fn artefacts(mesh: &Mesh) -> Result<object_store::ObjectStore, 
     let name = mesh.subjects.resource(ARTEFACTS);
     let store = mesh.jetstream.get_object_store(&name).await;
     store.map_err(|e| MeshError::jetstream(format!("object store {name}"), e))
+}
+
+/// Removes the messages of one literal subject from a stream, by its whole name: all, or those below
+/// a sequence. Doing it twice is doing it once.
+///
+/// # Errors
+/// [`MeshError::JetStream`].
+pub(crate) async fn purge(
+    mesh: &Mesh,
+    stream: &str,
+    subject: &str,
+    below: Option<u64>,
+) -> Result<(), MeshError> {
+    let what = || format!("purge {subject}");
+    let opened = mesh.jetstream.get_stream_no_info(stream).await;
+    let purge = opened.map_err(|e| MeshError::jetstream(what(), e))?.purge().filter(subject);
+    let purged = match below {
+        Some(sequence) => purge.sequence(sequence).await,
+        None => purge.await,
+    };
+    purged.map(|_| ()).map_err(|e| MeshError::jetstream(what(), e))
 }
 
 async fn ensure_stream(mesh: &Mesh, wanted: &stream::Config) -> Result<(), MeshError> {

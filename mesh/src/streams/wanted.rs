@@ -61,8 +61,8 @@ const TASKS_MAX_BYTES: i64 = 256 * MIB;
 /// A start carries a plan of up to 512 KiB; reports are small.
 const INBOX_MAX_BYTES: i64 = 256 * MIB;
 
-/// Some 100,000 workflows of 20 KiB before an operator must archive or give more.
-const LOG_MAX_BYTES: i64 = 2_048 * MIB;
+/// Some 50,000 workflows of 20 KiB, open or not yet archived.
+const LOG_MAX_BYTES: i64 = 1_024 * MIB;
 
 /// Dead letters are for reading soon.
 const DEAD_MAX_BYTES: i64 = 64 * MIB;
@@ -80,7 +80,7 @@ const CARDS_MAX_BYTES: i64 = 16 * MIB;
 const LEDGER_MAX_BYTES: i64 = 256 * MIB;
 const LEDGER_MAX_AGE: Duration = Duration::from_hours(90 * 24);
 
-/// A summary is about 1 KiB.
+/// A line is 1 KiB at most, half of it usually: room for more than 100,000.
 const WORKFLOWS_MAX_BYTES: i64 = 128 * MIB;
 
 /// A plan is some 20 KiB, at most 512: a thousand people may be asked at once.
@@ -91,8 +91,8 @@ const DRAFTS_MAX_AGE: Duration = Duration::from_hours(14 * 24);
 /// A lease is a name.
 const LEASES_MAX_BYTES: i64 = MIB;
 
-/// Evidence and change-sets.
-const ARTEFACTS_MAX_BYTES: i64 = 1_024 * MIB;
+/// Evidence, change-sets, and the archived logs of as many workflows as [`LOG`] holds.
+const ARTEFACTS_MAX_BYTES: i64 = 2_048 * MIB;
 
 /// The shortest window the server takes without complaint about its own default; identifiers are
 /// an optimisation on [`TASKS`] only.

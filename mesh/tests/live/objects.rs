@@ -26,6 +26,18 @@ async fn bytes_come_back_as_they_went_and_are_stored_once() {
 }
 
 #[tokio::test]
+async fn what_is_removed_leaves_nothing_behind_and_may_come_again() {
+    let (_server, mesh) = mesh().await;
+    let artefact = objects::put(&mesh, "a", "text/plain", "some".into()).await.unwrap();
+    objects::remove(&mesh, &artefact).await.unwrap();
+    assert_eq!(stored_objects(&mesh).await, 0);
+    let missing = objects::get(&mesh, &artefact).await;
+    assert!(matches!(missing, Err(MeshError::NoArtefact { .. })), "{missing:?}");
+    objects::put(&mesh, "a", "text/plain", "some".into()).await.unwrap();
+    assert_eq!(objects::get(&mesh, &artefact).await.unwrap(), "some");
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_what_they_are_called_are_refused() {
     let (_server, mesh) = mesh().await;
     let artefact = Artefact {

@@ -315,6 +315,10 @@ pub(crate) struct List {
     /// rejected, needs-reconcile
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<String>,
+    /// Of those that have ended, at most the newest N; without it 20 for people, all for programs
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// For whom; ids and json come as they are read, open ones first
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: ListFormat,
 }

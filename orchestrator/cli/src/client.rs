@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_nats::{HeaderMap, client::RequestErrorKind, jetstream::kv::Operation};
 use bytes::Bytes;
 use deadelus_mesh::{
-    Mesh, append,
+    Mesh, archive,
     config::{self, Layers, NatsConfig},
+    lists::Lists,
     streams,
 };
 use deadelus_proto::{
@@ -20,7 +21,7 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{args::Place, error::CliError, history::History, home::Home, ids};
+use crate::{args::Place, error::CliError, history::History, home::Home, ids, shelves};
 
 /// A server that runs lets us in within milliseconds; over a slow link within this.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -149,22 +150,23 @@ impl Client {
     /// Everything that was decided about a workflow.
     ///
     /// # Errors
-    /// [`CliError::NoWorkflow`] when its log is empty.
+    /// [`CliError::NoWorkflow`] when its log is empty, or it was forgotten.
     pub(crate) async fn history(&self, id: &WorkflowId) -> Result<History, CliError> {
         let mut history = History::new(id.clone());
         self.extend(&mut history).await?;
-        if history.last_sequence() == 0 {
+        if history.is_forgotten() || history.last_sequence() == 0 {
             return Err(CliError::NoWorkflow(id.to_string()));
         }
         Ok(history)
     }
 
-    /// Every message of a workflow's log, byte for byte, with its place in the stream.
+    /// Every message of a workflow's log, byte for byte, with its place in the stream, wherever it is
+    /// kept.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub(crate) async fn log(&self, id: &WorkflowId) -> Result<Vec<(u64, Bytes)>, CliError> {
-        Ok(append::read_log(&self.mesh, &self.log_subject(id), 1).await?)
+        Ok(Box::pin(archive::read(&self.mesh, id, 0)).await?)
     }
 
     /// Reads what was decided since. Says whether there was anything.
@@ -172,9 +174,9 @@ impl Client {
     /// # Errors
     /// When the log cannot be read.
     pub(crate) async fn extend(&self, history: &mut History) -> Result<bool, CliError> {
-        let subject = self.log_subject(history.id());
         let before = history.last_sequence();
-        for (sequence, bytes) in append::read_log(&self.mesh, &subject, before + 1).await? {
+        let id = history.id().clone();
+        for (sequence, bytes) in Box::pin(archive::read(&self.mesh, &id, before + 1)).await? {
             history.read(sequence, &bytes)?;
         }
         Ok(history.last_sequence() > before)
@@ -185,19 +187,15 @@ impl Client {
         self.mesh.subjects.of(&Subject::Log(id.clone()))
     }
 
-    /// How all workflows stand, the newest first.
+    /// The lines of all workflows.
     ///
     /// # Errors
-    /// When the bucket cannot be read.
-    pub(crate) async fn summaries(&self) -> Result<Vec<pb::WorkflowSummary>, CliError> {
-        let entries = self.entries(streams::WORKFLOWS).await?;
-        let decoded = entries.iter().map(|bytes| pb::WorkflowSummary::decode(bytes.as_ref()));
-        let mut all: Vec<_> =
-            decoded.collect::<Result<_, _>>().map_err(CliError::nats("read a summary"))?;
-        all.sort_by(|a, b| {
-            b.started_unix_ms.cmp(&a.started_unix_ms).then(b.workflow_id.cmp(&a.workflow_id))
-        });
-        Ok(all)
+    /// [`CliError::NoOrchestrator`] on a server where no process of ours has been yet.
+    pub(crate) async fn lists(&self) -> Result<Lists, CliError> {
+        match streams::bucket(&self.mesh, streams::WORKFLOWS).await {
+            Ok(_) => Ok(Lists::of(&self.mesh)),
+            Err(_) => Err(CliError::NoOrchestrator),
+        }
     }
 
     /// What the specialists offer, by name.
@@ -221,8 +219,8 @@ impl Client {
     pub(crate) async fn workflow_id(&self, text: &str) -> Result<WorkflowId, CliError> {
         let id = match text {
             "latest" => {
-                let newest = self.summaries().await?.into_iter().next();
-                newest.ok_or_else(|| CliError::NoWorkflow("yet".to_owned()))?.workflow_id
+                let latest = Box::pin(shelves::latest(&self.lists().await?)).await?;
+                latest.ok_or_else(|| CliError::NoWorkflow("yet".to_owned()))?
             }
             _ => text.to_owned(),
         };

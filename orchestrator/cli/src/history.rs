@@ -1,8 +1,8 @@
 //! The log of one workflow as it was decided: every event that counts, with its moment. Pure; it
 //! works on bytes that were read, so `show`, `why`, `trace` and `report` need no orchestrator.
 
-use deadelus_core::{Chain, Event, Link, Workflow};
-use deadelus_proto::{Sha256, WorkflowId, pb};
+use deadelus_core::{Chain, Event, Keeping, Link, Workflow};
+use deadelus_proto::{Artefact, Sha256, WorkflowId, pb};
 use prost::Message;
 
 use crate::error::CliError;
@@ -94,6 +94,19 @@ impl History {
     /// The hash that the next decision will carry; none before the first.
     pub(crate) fn head(&self) -> Option<Sha256> {
         self.chain.head()
+    }
+
+    /// The object that all but the last decision are kept in; none while they are in the log.
+    pub(crate) fn archive(&self) -> Option<&Artefact> {
+        match self.chain.keeping() {
+            Keeping::Archived { archive, .. } => Some(archive),
+            Keeping::Log | Keeping::Forgotten { .. } => None,
+        }
+    }
+
+    /// Whether there was such a workflow once.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        matches!(self.chain.keeping(), Keeping::Forgotten { .. })
     }
 
     /// Where the log cannot be gone on from, and why.

@@ -21,6 +21,7 @@ mod plan_view;
 mod report;
 mod screen;
 mod services;
+mod shelves;
 mod supervise;
 mod table;
 mod term;

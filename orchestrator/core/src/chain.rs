@@ -5,12 +5,15 @@
 //! hear of it. A decision that builds on something the log does not hold means that an acknowledged
 //! message vanished; from there on nothing is done any more.
 //!
+//! A decision after the end may say that those before it are kept elsewhere, or nowhere any more; it
+//! has a place in the log like any other, so nothing can begin anew where they were.
+//!
 //! Each decision also carries the hash of the one it builds on, so that a log which somebody changed
 //! afterwards shows it, wherever it is read.
 
 use std::collections::BTreeSet;
 
-use deadelus_proto::{Malformed, Sha256, WorkflowId, pb};
+use deadelus_proto::{Artefact, Malformed, Sha256, WorkflowId, pb};
 use prost::Message;
 use sha2::{Digest, Sha256 as Hasher};
 
@@ -35,6 +38,28 @@ pub struct Chain {
     gap: Option<Gap>,
     /// A decision that is known to have counted and that was not read yet.
     missing: Option<(u64, String)>,
+    keeping: Keeping,
+}
+
+/// Where a log's decisions are kept, as its last decision says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Keeping {
+    /// In the log: the last decision is an ordinary one, or there is none.
+    Log,
+    /// All but the last one, which is at this sequence, are in an object.
+    Archived {
+        /// An `ExportedLog`.
+        archive: Box<Artefact>,
+        /// Messages below it may be gone.
+        sequence: u64,
+    },
+    /// Nowhere: there is no such workflow.
+    Forgotten {
+        /// Of the last decision, which said so.
+        sequence: u64,
+        /// When, in milliseconds since the epoch.
+        at_unix_ms: i64,
+    },
 }
 
 /// A decision that the log does not have yet, and the state it leads to.
@@ -131,6 +156,14 @@ impl Gap {
     }
 }
 
+/// What a decision about keeping answers.
+const RETENTION: &str = "retention";
+
+fn entry(decision: pb::Decision) -> Entry {
+    let bytes = decision.encode_to_vec();
+    Entry { id: decision.id, sha256: sha256(&bytes), bytes }
+}
+
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     Hasher::digest(bytes).into()
 }
@@ -149,6 +182,7 @@ impl Chain {
             ignored,
             gap: None,
             missing: None,
+            keeping: Keeping::Log,
         }
     }
 
@@ -200,6 +234,11 @@ impl Chain {
                 counts: self.accepted,
             });
         }
+        // Alone in its log, or on top of the decision that archived.
+        if decision.forgotten && [0, decision.builds_on].contains(&self.accepted) {
+            self.forgotten(sequence, decision.decided_unix_ms);
+            return Link::Accepted;
+        }
         match self.accept(sequence, decision) {
             Ok(()) => {
                 self.head = Some(sha256(bytes));
@@ -207,6 +246,12 @@ impl Chain {
             }
             Err(gap) => self.damaged(gap),
         }
+    }
+
+    /// What was before is gone on purpose, wherever it was; the next decision begins anew.
+    fn forgotten(&mut self, sequence: u64, at_unix_ms: i64) {
+        let keeping = Keeping::Forgotten { sequence, at_unix_ms };
+        *self = Self { last: sequence, keeping, ..Self::new(self.id.clone()) };
     }
 
     fn damaged(&mut self, gap: Gap) -> Link {
@@ -274,19 +319,51 @@ impl Chain {
         at_unix_ms: i64,
         events: Vec<Event>,
     ) -> Entry {
-        let decision = pb::Decision {
-            id: id.clone(),
+        let events = events.into_iter().map(Into::into).collect();
+        entry(pb::Decision { events, ..self.blank(id, owner, cause, at_unix_ms) })
+    }
+
+    /// The decision that says where those before it are kept from now on: what follows builds on it,
+    /// so nothing begins anew where their messages are gone. None before the end, and for a log that
+    /// is damaged.
+    pub fn archive(
+        &self,
+        id: String,
+        owner: String,
+        at_unix_ms: i64,
+        archive: Artefact,
+    ) -> Option<Entry> {
+        let over = self.workflow().is_some_and(|workflow| workflow.ended().is_some());
+        let archived = Some(archive.into());
+        let blank = || self.blank(id, owner, RETENTION.to_owned(), at_unix_ms);
+        (over && self.gap.is_none()).then(|| entry(pb::Decision { archived, ..blank() }))
+    }
+
+    /// The decision after which there is no such workflow; none unless it is archived.
+    pub fn forget(&self, id: String, owner: String, at_unix_ms: i64) -> Option<Entry> {
+        let archived = matches!(self.keeping, Keeping::Archived { .. }) && self.gap.is_none();
+        let blank = || self.blank(id, owner, RETENTION.to_owned(), at_unix_ms);
+        archived.then(|| entry(pb::Decision { forgotten: true, ..blank() }))
+    }
+
+    /// Where the decisions are, as the last one says.
+    pub fn keeping(&self) -> &Keeping {
+        &self.keeping
+    }
+
+    /// The next decision, as yet without content.
+    fn blank(&self, id: String, owner: String, cause: String, at_unix_ms: i64) -> pb::Decision {
+        pb::Decision {
+            id,
             workflow_id: self.id.to_string(),
             first_event_no: self.next_event_no(),
             builds_on: self.accepted,
             owner,
             cause,
             decided_unix_ms: at_unix_ms,
-            events: events.into_iter().map(Into::into).collect(),
             previous_sha256: self.head.map(|head| head.to_vec().into()).unwrap_or_default(),
-        };
-        let bytes = decision.encode_to_vec();
-        Entry { id, sha256: sha256(&bytes), bytes }
+            ..pb::Decision::default()
+        }
     }
 
     /// The log has the proposal's decision at this sequence: what it led to is the state now, as
@@ -303,6 +380,7 @@ impl Chain {
         self.accepted = sequence;
         self.last_id = id;
         self.head = Some(sha256);
+        self.keeping = Keeping::Log;
         proposal.events
     }
 
@@ -327,13 +405,17 @@ impl Chain {
         if !previous.is_empty() && expected != Some(&**previous) {
             return Err(Gap::Changed { sequence });
         }
+        let malformed = |source| Gap::Malformed { sequence, source };
+        let archived = decision.archived.map(Artefact::try_from).transpose().map_err(malformed)?;
         let events: Result<Vec<Event>, _> =
             decision.events.into_iter().map(Event::try_from).collect();
-        let events = events.map_err(|source| Gap::Malformed { sequence, source })?;
+        let events = events.map_err(malformed)?;
         let folded = self.fold(&events, decision.decided_unix_ms);
         self.workflow = folded.map_err(|source| Gap::Impossible { sequence, source })?;
         self.accepted = sequence;
         self.last_id = decision.id;
+        self.keeping = archived
+            .map_or(Keeping::Log, |it| Keeping::Archived { archive: Box::new(it), sequence });
         if self.missing.as_ref().is_some_and(|(at, id)| (*at, id) == (sequence, &self.last_id)) {
             self.missing = None;
         }

@@ -62,7 +62,7 @@ pub mod plan;
 mod wire;
 mod workflow;
 
-pub use chain::{Alarm, Chain, Entry, Gap, Link, Proposal};
+pub use chain::{Alarm, Chain, Entry, Gap, Keeping, Link, Proposal};
 pub use command::Command;
 pub use decide::{Input, Refusal, Step, decide, step};
 pub use event::{Attempt, Ending, Event, Gate, TakeBackCause, Told};

@@ -10,10 +10,8 @@ use std::{
 };
 
 use deadelus_core::{Event, TakeBackCause};
-use deadelus_proto::{
-    WorkflowId,
-    pb::{ExportedDecision, ExportedLog},
-};
+use deadelus_mesh::archive;
+use deadelus_proto::{WorkflowId, pb::ExportedLog};
 use prost::Message;
 use serde::Serialize;
 
@@ -44,6 +42,8 @@ struct Audited {
     unlinked: usize,
     /// SHA-256 of the last decision.
     head: String,
+    /// SHA-256 of the object that the log is archived in; empty while it is in its stream.
+    archive: String,
     words: Vec<Word>,
 }
 
@@ -76,9 +76,7 @@ async fn from_mesh(client: &Client, id: &WorkflowId) -> Result<ExportedLog, CliE
     if messages.is_empty() {
         return Err(CliError::NoWorkflow(id.to_string()));
     }
-    let decisions = messages.into_iter();
-    let decisions = decisions.map(|(sequence, decision)| ExportedDecision { sequence, decision });
-    Ok(ExportedLog { workflow_id: id.to_string(), decisions: decisions.collect() })
+    Ok(archive::exported(id, &messages))
 }
 
 fn from_file(path: &Path) -> Result<ExportedLog, CliError> {
@@ -111,6 +109,7 @@ fn audited(log: &ExportedLog) -> Result<Audited, CliError> {
         decisions: history.decisions(),
         unlinked: history.unlinked(),
         head: history.head().map(|head| head.to_string()).unwrap_or_default(),
+        archive: history.archive().map(|a| a.sha256.to_string()).unwrap_or_default(),
         words: history.entries().iter().filter_map(word).collect(),
     })
 }
@@ -199,12 +198,17 @@ fn text(audited: &Audited, term: Term) -> String {
     if audited.unlinked > 0 {
         out.push_str(&format!(", {} of them of a version that kept no hash", audited.unlinked));
     }
+    if !audited.archive.is_empty() {
+        out.push_str(&format!("\narchived as {}", audited.archive));
+    }
     out.push_str(&format!("\nlast hash {}\n", audited.head));
     out
 }
 
 #[cfg(test)]
 mod tests {
+    use deadelus_proto::pb::ExportedDecision;
+
     use super::*;
     use crate::fixture;
 

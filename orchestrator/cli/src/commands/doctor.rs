@@ -1,8 +1,9 @@
 //! `deadelus doctor`: everything that must be right, one line each, and what to do where it is not.
 
+mod room;
+
 use std::collections::BTreeMap;
 
-use async_nats::jetstream::stream::Config as StreamConfig;
 use deadelus_mesh::{connect::ServerVersion, leases, streams};
 use deadelus_proto::{SpecialistCard, limits::PARTITIONS};
 use serde::Serialize;
@@ -98,7 +99,7 @@ fn processes(home: &Home) -> Result<Vec<Finding>, CliError> {
 async fn mesh(client: &Client, home: &Home, findings: &mut Vec<Finding>) -> Result<(), CliError> {
     findings.push(server(client.mesh.server, &client.url));
     findings.push(durability(home, &client.url)?);
-    streams_of(client, findings).await;
+    room::room(client, findings).await;
     let services = services::ping(&client.mesh, EVERYBODY).await?;
     findings.push(orchestrators(&services));
     findings.push(match leases::owners(&client.mesh).await {
@@ -145,42 +146,6 @@ fn durability(home: &Home, url: &str) -> Result<Finding, CliError> {
             )
         },
     ))
-}
-
-async fn streams_of(client: &Client, findings: &mut Vec<Finding>) {
-    let mut sizes = vec![];
-    for name in [streams::TASKS, streams::INBOX, streams::LOG, streams::DEAD] {
-        let resource = client.mesh.subjects.resource(name);
-        match client.mesh.jetstream.get_stream(&resource).await {
-            Ok(stream) => {
-                let info = stream.cached_info();
-                sizes.push(format!("{name} {}", info.state.messages));
-                findings.extend(fill(name, &info.config, info.state.bytes));
-                if name == streams::DEAD && info.state.messages > 0 {
-                    let next = format!("nats stream view {resource}");
-                    let found = format!("{} messages nobody could handle", info.state.messages);
-                    findings.push(warn("dead letters", found, next));
-                }
-            }
-            Err(error) => {
-                let next = "deadelus up".to_owned();
-                findings.push(fail(name, format!("no stream {resource}: {error}"), next));
-            }
-        }
-    }
-    if !sizes.is_empty() {
-        findings.push(ok("streams", format!("messages: {}", sizes.join(", "))));
-    }
-}
-
-/// A stream that is nearly full refuses work soon.
-fn fill(name: &str, config: &StreamConfig, bytes: u64) -> Option<Finding> {
-    let most = u64::try_from(config.max_bytes).ok().filter(|most| *most > 0)?;
-    if bytes < most / 5 * 4 {
-        return None;
-    }
-    let next = format!("archive finished workflows, or nats stream edit {}", config.name);
-    Some(warn(name, format!("{} % full", bytes * 100 / most), next))
 }
 
 fn orchestrators(services: &[Service]) -> Finding {

@@ -1,7 +1,7 @@
 //! The log: what counts, what does not, where it must stop.
 
-use deadelus_core::{Chain, Entry, Gap, Input, Link, Step, Workflow, step};
-use deadelus_proto::pb;
+use deadelus_core::{Chain, Ending, Entry, Gap, Input, Keeping, Link, Step, Workflow, step};
+use deadelus_proto::{Artefact, Sha256, pb};
 use prost::Message;
 
 use crate::fixture::{cancel, done, plan, report, start};
@@ -153,4 +153,97 @@ fn each_decision_carries_the_hash_of_the_one_before_and_old_ones_none() {
     let old = changed(&decisions[1], |d| d.previous_sha256.clear());
     assert_eq!(reader.read(9, &old), Link::Accepted, "a version that wrote none");
     assert_ne!(reader.head(), chain.head());
+}
+
+/// A workflow that was cancelled and taken back: its log, and the messages of it.
+fn ended() -> (Chain, Vec<(u64, Vec<u8>)>) {
+    let (mut chain, decisions) = two_decisions();
+    let mut log: Vec<_> = [7, 9].into_iter().zip(decisions.into_iter().map(|d| d.bytes)).collect();
+    let mut state = chain.workflow().cloned();
+    log.push((10, append(&mut chain, &mut state, 10, cancel()).bytes));
+    let deadelus_core::Command::Dispatch(key) = chain.outstanding()[0].clone() else { panic!() };
+    let news = deadelus_proto::News::Done(done(serde_json::json!({})));
+    log.push((11, append(&mut chain, &mut state, 11, report(&key, news)).bytes));
+    assert_eq!(state.unwrap().ended().map(|(ending, _)| ending), Some(Ending::Cancelled));
+    (chain, log)
+}
+
+fn archive() -> Artefact {
+    let (media_type, name) = (String::new(), "wf.log".to_owned());
+    Artefact { sha256: Sha256::from_bytes([7; 32]), media_type, size_bytes: 9, name }
+}
+
+fn sealed(chain: &Chain) -> Entry {
+    chain.archive("d12".into(), "one".into(), 9_000, archive()).unwrap()
+}
+
+#[test]
+fn only_what_has_ended_is_archived_and_only_what_is_archived_is_forgotten() {
+    let (open, _) = two_decisions();
+    assert_eq!(open.archive("d".into(), "one".into(), 9_000, archive()), None);
+    let (mut chain, _) = ended();
+    assert_eq!(chain.forget("d".into(), "one".into(), 9_000), None);
+    let _ = chain.read(12, &sealed(&chain).bytes);
+    assert!(chain.forget("d".into(), "one".into(), 9_000).is_some());
+    let _ = chain.read(13, b"junk");
+    assert_eq!(chain.archive("d".into(), "one".into(), 9_000, archive()), None);
+    assert_eq!(chain.forget("d".into(), "one".into(), 9_000), None);
+}
+
+#[test]
+fn an_archived_log_reads_as_before_and_goes_on() {
+    let (mut chain, log) = ended();
+    let before = chain.workflow().cloned();
+    let sealed = sealed(&chain);
+    assert_eq!(chain.read(12, &sealed.bytes), Link::Accepted);
+    let archived = Keeping::Archived { archive: Box::new(archive()), sequence: 12 };
+    assert_eq!((chain.keeping(), chain.last_sequence()), (&archived, 12));
+    assert_eq!((chain.workflow(), chain.outstanding()), (before.as_ref(), vec![]));
+    // What is in the archive, and what the log still has.
+    let mut reader = Chain::new("wf".parse().unwrap());
+    for (sequence, bytes) in &log {
+        assert_eq!(reader.read(*sequence, bytes), Link::Accepted);
+    }
+    assert_eq!(reader.read(12, &sealed.bytes), Link::Accepted);
+    assert_eq!(reader, chain);
+    let next = reader.next("d13".into(), "one".into(), "inbox".into(), 9_500, vec![]);
+    assert_eq!(reader.read(13, &next.bytes), Link::Accepted);
+    assert_eq!(reader.keeping(), &Keeping::Log);
+}
+
+#[test]
+fn an_archive_that_is_away_or_was_changed_is_a_gap() {
+    let (chain, log) = ended();
+    let sealed = sealed(&chain);
+    let mut reader = Chain::new("wf".parse().unwrap());
+    let gap = Gap::Vanished { sequence: 12, builds_on: 11 };
+    assert_eq!(reader.read(12, &sealed.bytes), Link::NeedsReconcile(gap));
+    // The last one has nobody after it in the log but the decision that archived.
+    let mut reader = Chain::new("wf".parse().unwrap());
+    for (sequence, bytes) in &log[..3] {
+        assert_eq!(reader.read(*sequence, bytes), Link::Accepted);
+    }
+    let mut other = pb::Decision::decode(&*log[3].1).unwrap();
+    other.owner = "somebody else".into();
+    assert_eq!(reader.read(11, &other.encode_to_vec()), Link::Accepted);
+    let changed = Link::NeedsReconcile(Gap::Changed { sequence: 12 });
+    assert_eq!(reader.read(12, &sealed.bytes), changed);
+}
+
+#[test]
+fn what_is_forgotten_is_no_workflow_and_no_damage() {
+    let (mut chain, _) = ended();
+    let _ = chain.read(12, &sealed(&chain).bytes);
+    let forget = chain.forget("d13".into(), "one".into(), 9_900).unwrap();
+    let mut alone = chain.again();
+    for reader in [&mut chain, &mut alone] {
+        assert_eq!(reader.read(13, &forget.bytes), Link::Accepted);
+        assert_eq!((reader.workflow(), reader.gap(), reader.lacks()), (None, None, false));
+        let forgotten = Keeping::Forgotten { sequence: 13, at_unix_ms: 9_900 };
+        assert_eq!((reader.keeping(), reader.last_sequence()), (&forgotten, 13));
+    }
+    // Not in the middle of a log that it does not end.
+    let (mut open, _) = two_decisions();
+    let vanished = Gap::Vanished { sequence: 13, builds_on: 12 };
+    assert_eq!(open.read(13, &forget.bytes), Link::NeedsReconcile(vanished));
 }
