@@ -38,7 +38,15 @@ impl Fleet {
     /// # Panics
     /// When they do not come up.
     pub fn of(specialists: &[(&str, &str)]) -> Self {
-        Self::launch(specialists, None)
+        Self::launch(NatsServer::start(), specialists, None)
+    }
+
+    /// The same on a server that a test has made.
+    ///
+    /// # Panics
+    /// When they do not come up.
+    pub fn on(nats: NatsServer, specialists: &[(&str, &str)]) -> Self {
+        Self::launch(nats, specialists, None)
     }
 
     /// The same, sending their spans to an OTLP collector: `http://127.0.0.1:4317`.
@@ -46,13 +54,13 @@ impl Fleet {
     /// # Panics
     /// When they do not come up.
     pub fn traced(specialists: &[(&str, &str)], collector: &str) -> Self {
-        Self::launch(specialists, Some(collector.to_owned()))
+        Self::launch(NatsServer::start(), specialists, Some(collector.to_owned()))
     }
 
-    fn launch(specialists: &[(&str, &str)], collector: Option<String>) -> Self {
+    fn launch(nats: NatsServer, specialists: &[(&str, &str)], collector: Option<String>) -> Self {
         let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
         let processes = BTreeMap::new();
-        let mut fleet = Self { processes, nats: NatsServer::start(), home, collector };
+        let mut fleet = Self { processes, nats, home, collector };
         let is_orchestrator = |(name, _): &&(&str, &str)| *name == ORCHESTRATOR;
         for (specialist, targets) in specialists.iter().filter(|s| !is_orchestrator(s)) {
             fleet.spawn(specialist, specialist, targets);
@@ -73,13 +81,25 @@ impl Fleet {
         self.process(name).until_it_says(READY);
     }
 
+    /// The same with a program of another build: `previous/deadelus-db`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn join_from(&mut self, program: &Path, name: &str, targets: &str) {
+        self.spawn_program(program, name, targets);
+        self.process(name).until_it_says(READY);
+    }
+
     fn spawn(&mut self, name: &str, process: &str, targets: &str) {
+        self.spawn_program(&program(&format!("deadelus-{process}")), name, targets);
+    }
+
+    fn spawn_program(&mut self, program: &Path, name: &str, targets: &str) {
         let file = self.home.path().join(format!("{name}.toml"));
         fs::write(&file, self.configuration(targets)).expect("a configuration file");
-        let program = program(&format!("deadelus-{process}"));
         let arguments = [OsStr::new("--config"), file.as_os_str()];
         let log = self.home.path().join(format!("{name}.log"));
-        let process = Process::start(&program, &arguments, &log);
+        let process = Process::start(program, &arguments, &log);
         self.processes.insert(name.to_owned(), process);
     }
 
