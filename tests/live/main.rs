@@ -17,6 +17,7 @@ mod golden4;
 mod house;
 mod kill;
 mod nothing_kept;
+mod pages;
 mod person;
 mod plans;
 mod quiet;

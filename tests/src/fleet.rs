@@ -41,16 +41,7 @@ impl Fleet {
         Self::launch(NatsServer::start(), specialists, None)
     }
 
-    /// A server and nobody yet.
-    ///
-    /// # Panics
-    /// When it does not come up.
-    pub fn of_nobody() -> Self {
-        let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
-        Self { processes: BTreeMap::new(), nats: NatsServer::start(), home, collector: None }
-    }
-
-    /// These specialists and an orchestrator on a server that a test has made.
+    /// The same on a server that a test has made.
     ///
     /// # Panics
     /// When they do not come up.

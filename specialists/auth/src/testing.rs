@@ -106,13 +106,8 @@ impl Desk {
     }
 
     pub(crate) fn targets(&self) -> Targets {
-        self.targets_with(None)
-    }
-
-    /// With a live service.
-    pub(crate) fn targets_with(&self, probe: Option<Value>) -> Targets {
         let config = json!({"folder": self.folder.path(), "policies": self.path("served.cedar"),
-            "keys": self.path("served.jwks"), "probe": probe});
+            "keys": self.path("served.jwks")});
         let config = serde_json::from_value(config).unwrap();
         target::checked([("shop".parse().unwrap(), config)].into()).unwrap()
     }

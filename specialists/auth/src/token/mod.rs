@@ -7,7 +7,6 @@
 mod claims;
 mod jws;
 mod keys;
-mod spki;
 
 use std::fmt;
 
