@@ -13,7 +13,7 @@ use deadelus_proto::{WorkflowId, pb};
 use crate::journal::Journal;
 
 /// Titles, requests and reasons may have any length; the whole of each is in the log. A line of
-/// three such texts is under 1 KiB, so that the bucket holds more than 100,000.
+/// three such texts is under 1 KiB in plain letters, so that the bucket holds more than 100,000.
 const TEXT_SHOWN_CHARS: usize = 200;
 /// The status of a workflow whose log is damaged.
 pub(crate) const NEEDS_RECONCILE: &str = "needs-reconcile";
@@ -95,5 +95,32 @@ fn reason(workflow: &Workflow) -> String {
     match workflow.open_gates().next() {
         Some((gate, state)) => format!("gate {gate}: {}", state.reason),
         None => workflow.take_back().map(|order| order.reason.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_line_is_under_a_kibibyte() {
+        let (text, id) = (shown(&"x".repeat(10_000)), "i".repeat(64));
+        let line = pb::WorkflowSummary {
+            workflow_id: id.clone(),
+            title: text.clone(),
+            request: text.clone(),
+            target: id,
+            status: NEEDS_RECONCILE.to_owned(),
+            reason: text,
+            tasks_total: u32::MAX,
+            tasks_settled: u32::MAX,
+            started_unix_ms: i64::MAX,
+            updated_unix_ms: i64::MAX,
+            log_sequence: u64::MAX,
+            ended: true,
+        };
+        assert!(line.encoded_len() < 1_024, "{} bytes", line.encoded_len());
     }
 }

@@ -41,7 +41,16 @@ impl Fleet {
         Self::launch(NatsServer::start(), specialists, None)
     }
 
-    /// The same on a server that a test has made.
+    /// A server and nobody yet.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn of_nobody() -> Self {
+        let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
+        Self { processes: BTreeMap::new(), nats: NatsServer::start(), home, collector: None }
+    }
+
+    /// These specialists and an orchestrator on a server that a test has made.
     ///
     /// # Panics
     /// When they do not come up.

@@ -12,6 +12,8 @@
 //! | `matrix/` | every role beside every operation of an API |
 //! | `policy_analyze/` | what new policies decide otherwise than old ones |
 //! | `token/`, `token_verify.rs` | signed tokens, key sets, and whether a token is to be believed |
+//! | `password_audit.rs` | how passwords are hashed |
+//! | `probe/` | a running service and everything that it must refuse |
 //! | `keys_rotate.rs` | the keys that tokens are verified with |
 //! | `policy_publish.rs`, `restore.rs`, `served.rs` | the files that services read, and what they were |
 
@@ -19,10 +21,12 @@ mod cedar;
 mod clock;
 mod keys_rotate;
 mod matrix;
+mod password_audit;
 mod policy_analyze;
 mod policy_publish;
 mod policy_test;
 mod policy_validate;
+mod probe;
 mod restore;
 mod served;
 mod source;
@@ -37,11 +41,12 @@ use std::collections::BTreeMap;
 pub use deadelus_runtime::InvalidTarget;
 use deadelus_runtime::{Specialist, TargetName};
 
-pub use self::target::AuthTarget;
+pub use self::target::{AuthTarget, ProbeTarget};
 use crate::{
-    keys_rotate::KeysRotate, matrix::Matrix, policy_analyze::PolicyAnalyze,
-    policy_publish::PolicyPublish, policy_test::PolicyTest, policy_validate::PolicyValidate,
-    restore::Restore, served::Kind, token_verify::TokenVerify,
+    keys_rotate::KeysRotate, matrix::Matrix, password_audit::PasswordAudit,
+    policy_analyze::PolicyAnalyze, policy_publish::PolicyPublish, policy_test::PolicyTest,
+    policy_validate::PolicyValidate, probe::Probe, restore::Restore, served::Kind,
+    token_verify::TokenVerify,
 };
 
 /// The team, in words: whose work the capabilities are.
@@ -59,6 +64,8 @@ pub fn specialist(targets: BTreeMap<TargetName, AuthTarget>) -> Result<Specialis
         .read(Matrix(targets.clone()))
         .read(PolicyAnalyze(targets.clone()))
         .read(TokenVerify(targets.clone()))
+        .read(PasswordAudit(targets.clone()))
+        .read(Probe(targets.clone()))
         .change(PolicyPublish(targets.clone()))
         .change(Restore { targets: targets.clone(), kind: Kind::Policies })
         .change(KeysRotate(targets.clone()))

@@ -100,7 +100,7 @@ impl ReadCapability for PolicyTest {
             verb: "policy_test",
             role: crate::ROLE,
             summary: "Decides cases with Cedar policies and compares with what is expected.",
-            effect: Effect::Pure,
+            effect: Effect::Read,
             idempotency: Idempotency::Natural,
             checks: &[
                 ("cases_as_expected", "every case is decided as expected, for the reason expected"),

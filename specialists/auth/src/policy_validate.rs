@@ -57,7 +57,7 @@ impl ReadCapability for PolicyValidate {
             verb: "policy_validate",
             role: crate::ROLE,
             summary: "Validates Cedar policies strictly against their schema.",
-            effect: Effect::Pure,
+            effect: Effect::Read,
             idempotency: Idempotency::Natural,
             checks: &[
                 ("policies", "there is at least one policy"),

@@ -106,8 +106,13 @@ impl Desk {
     }
 
     pub(crate) fn targets(&self) -> Targets {
+        self.targets_with(None)
+    }
+
+    /// With a live service.
+    pub(crate) fn targets_with(&self, probe: Option<Value>) -> Targets {
         let config = json!({"folder": self.folder.path(), "policies": self.path("served.cedar"),
-            "keys": self.path("served.jwks")});
+            "keys": self.path("served.jwks"), "probe": probe});
         let config = serde_json::from_value(config).unwrap();
         target::checked([("shop".parse().unwrap(), config)].into()).unwrap()
     }

@@ -115,7 +115,7 @@ impl ReadCapability for Matrix {
             verb: "matrix",
             role: crate::ROLE,
             summary: "Lists who may use which operation of an API, as the policies decide it.",
-            effect: Effect::Pure,
+            effect: Effect::Read,
             idempotency: Idempotency::Natural,
             checks: &[
                 ("operations", "the document has at least one operation"),

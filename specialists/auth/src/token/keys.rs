@@ -10,7 +10,7 @@ use ring::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Algorithm, Refusal};
+use super::{Algorithm, Refusal, spki};
 
 /// Keys of one set: an issuer has a few.
 const KEYS_MAX: usize = 64;
@@ -111,6 +111,24 @@ impl KeySet {
     /// Keys that somebody could sign with: private parts, and secrets of HMAC.
     pub(crate) fn signing(&self) -> impl Iterator<Item = &Key> {
         self.0.iter().filter(|key| key.private || matches!(key.material, Material::Octets(_)))
+    }
+
+    /// Each public key as files and libraries keep it. A forger has them too, and a careless verifier
+    /// takes one for a secret.
+    pub(crate) fn public_forms(&self) -> Vec<Vec<u8>> {
+        let mut forms = vec![];
+        for key in &self.0 {
+            let (der, raw) = match &key.material {
+                Material::Octets(_) => continue,
+                Material::Rsa { n, e } => (spki::rsa(n, e), n),
+                Material::P256(point) => (spki::p256(point), point),
+                Material::P384(point) => (spki::p384(point), point),
+                Material::Ed25519(point) => (spki::ed25519(point), point),
+            };
+            let pem = spki::pem(&der);
+            forms.extend([pem.trim_end().as_bytes().to_vec(), pem.into_bytes(), der, raw.clone()]);
+        }
+        forms
     }
 
     /// The first key that somebody could sign with, though verifying needs its public part alone.

@@ -7,6 +7,7 @@
 mod claims;
 mod jws;
 mod keys;
+mod spki;
 
 use std::fmt;
 
