@@ -9,10 +9,11 @@ use deadelus_mesh::{
 };
 use deadelus_proto::{
     Subject, WorkflowId,
-    pb::{Direction, Ending, event::Kind},
+    pb::{self, Direction, Ending, event::Kind},
 };
 use deadelus_tests::fleet::{Fleet, ORCHESTRATOR};
 use fastrand::Rng;
+use prost::Message as _;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -22,6 +23,7 @@ use crate::{
     person::{PATIENCE, POLL, Person},
     plans::comings_and_goings,
     quiet,
+    story::Story,
 };
 
 /// An orchestrator that archives at once.
@@ -111,8 +113,23 @@ fn reads_as_it_did(script: &Script, id: &str) {
     assert!(row["archived"] == true && row["state"] == "done", "{row}");
 }
 
-/// The same start once more is no news, and another plan under the same name is refused.
+/// The same start once more is no news, and another plan under the same name is refused; so is a
+/// report that comes again.
 async fn nothing_begins_anew(ada: &Person) {
+    let late: WorkflowId = "wf-2".parse().unwrap();
+    let before = ada.story(&late).await.decisions.len();
+    let report = pb::Inbound {
+        id: "late".to_owned(),
+        workflow_id: late.to_string(),
+        reply_to: String::new(),
+        message: Some(pb::inbound::Message::Report(again(&ada.story(&late).await, &late))),
+    };
+    let from = "db".parse().unwrap();
+    let subject = ada.mesh.subjects.of(&Subject::In { from, workflow: late.clone() });
+    ada.publish(subject, report.encode_to_vec()).await;
+    ada.until_inbox_is_empty().await;
+    assert_eq!(ada.story(&late).await.decisions.len(), before);
+
     let id = ada.leave_a_start("wf-1", &comings_and_goings("shop1")).await;
     ada.until_inbox_is_empty().await;
     let plan = ada.check(&comings_and_goings("shop2")).await.unwrap();
@@ -123,6 +140,26 @@ async fn nothing_begins_anew(ada: &Person) {
     let asked = story
         .count(|event| matches!(event, Kind::TaskRequested(e) if e.direction() == Direction::Do));
     assert_eq!((starts, asked), (1, 6), "{}", story.told());
+}
+
+/// The last report that a task was done, once more.
+fn again(story: &Story, id: &WorkflowId) -> pb::TaskReport {
+    let done = story.events().rev().find_map(|event| match event {
+        Kind::TaskDone(done) => Some(done.clone()),
+        _ => None,
+    });
+    let done = done.unwrap();
+    pb::TaskReport {
+        workflow_id: id.to_string(),
+        task_id: done.task_id,
+        direction: done.direction,
+        attempt: done.attempt,
+        instance: done.instance,
+        begun_unix_ms: done.begun_unix_ms,
+        reported_unix_ms: done.reported_unix_ms,
+        deliveries: done.deliveries,
+        news: Some(pb::task_report::News::Done(done.done.unwrap())),
+    }
 }
 
 fn audit(script: &Script, id: &WorkflowId) -> Value {

@@ -1,6 +1,9 @@
 //! What the list has to show, and in which order, read from the shelves of the list's bucket. Nothing
 //! here holds all lines at once: 100,000 workflows may have ended.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     cmp::Reverse,
     collections::{HashSet, VecDeque},

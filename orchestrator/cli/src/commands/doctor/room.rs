@@ -11,7 +11,7 @@ const FULL_WARN_PERCENT: u64 = 80;
 const MIB: u64 = 1024 * 1024;
 
 /// Every stream that fills up with work, and how to have less in it.
-const STREAMS: [(&str, &str); 9] = [
+const STREAMS: [(&str, &str); 10] = [
     (streams::TASKS, "the specialists are behind: start more (deadelus up --scale NAME=N)"),
     (
         streams::INBOX,
@@ -20,6 +20,7 @@ const STREAMS: [(&str, &str); 9] = [
     (streams::LOG, "archive sooner: a shorter keep_log under [retention] of the orchestrators"),
     (streams::DEAD, "look at them: deadelus dead list"),
     (streams::ADVISORIES, "the oldest go by themselves"),
+    (streams::DRAFTS, "plans that wait for answers go by themselves after a while"),
     (streams::CARDS, "too many specialists announce themselves"),
     (streams::LEDGER, "what was done long ago is forgotten sooner with a shorter max_age"),
     (streams::WORKFLOWS, "forget sooner: a shorter archive_for under [retention]"),
