@@ -93,7 +93,7 @@ async fn an_endpoint_without_a_provider_is_taken_back_whole() {
 }
 
 /// A shop at v2, a provider, and the documents of its API.
-struct Case {
+pub(crate) struct Case {
     shop: Shop,
     provider: Process,
     provider_port: u16,
@@ -102,7 +102,7 @@ struct Case {
 
 /// What must be the same again.
 #[derive(Debug, PartialEq)]
-struct Fingerprints {
+pub(crate) struct Fingerprints {
     schema: BTreeSet<String>,
     revision: String,
     /// The pointer of the public document.
@@ -112,7 +112,7 @@ struct Fingerprints {
 }
 
 impl Case {
-    fn open(test: &str, engine: Engine) -> Option<Self> {
+    pub(crate) fn open(test: &str, engine: Engine) -> Option<Self> {
         let folder = TempDir::with_prefix("payments-").unwrap();
         let arguments = ["--listen", "127.0.0.1:0"].map(OsStr::new);
         let log = folder.path().join("provider.log");
@@ -129,7 +129,7 @@ impl Case {
         Some(Self { shop, provider, provider_port, folder })
     }
 
-    fn fleet(&self) -> Fleet {
+    pub(crate) fn fleet(&self) -> Fleet {
         let (service, folder) = (self.shop.base(), self.folder.path().display());
         let targets = self.shop.targets("");
         let api = format!("[targets.shop]\nfolder = \"{folder}\"\nbase_url = \"{service}\"\n");
@@ -191,7 +191,7 @@ impl Case {
         assert!(made.len() == DRILLED && made.iter().all(told), "{residue:?} {made:?}");
     }
 
-    async fn fingerprints(&self) -> Fingerprints {
+    pub(crate) async fn fingerprints(&self) -> Fingerprints {
         // The table in which migrations are remembered is no part of the shop.
         let schema = self.shop.database.schema().await.into_iter();
         let schema = schema.filter(|line| !line.contains("deadelus")).collect();
@@ -213,11 +213,18 @@ impl Case {
     }
 
     fn provider_lists(&self, kind: &str) -> Vec<Value> {
-        let path = format!("/v1/{kind}?limit=100");
-        let Some((200, body)) = get(self.provider_port, &path) else { return vec![] };
-        let page: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(page["has_more"], false, "more than the drill's");
-        page["data"].as_array().unwrap().clone()
+        let mut all: Vec<Value> = vec![];
+        loop {
+            let last = all.last().and_then(|object| object["id"].as_str());
+            let after = last.map(|id| format!("&starting_after={id}")).unwrap_or_default();
+            let asked = get(self.provider_port, &format!("/v1/{kind}?limit=100{after}"));
+            let Some((200, body)) = asked else { return vec![] };
+            let page: Value = serde_json::from_str(&body).unwrap();
+            all.extend(page["data"].as_array().unwrap().iter().cloned());
+            if page["has_more"] == false {
+                return all;
+            }
+        }
     }
 }
 
@@ -268,8 +275,8 @@ fn get(port: u16, path: &str) -> Option<(u16, String)> {
     Some((status, body.to_owned()))
 }
 
-/// Asks in the words of the request, and approves what comes.
-async fn approved(ada: &Person, id: &str) -> WorkflowId {
+/// Asks in the words of the request. Which revision it is cannot be guessed.
+pub(crate) async fn proposal(ada: &Person) -> pb::PlanProposal {
     match ada.ask(WORDS, &[]).await {
         Planned::NoPlan(no) => assert!(no.problems[0].contains("param revision"), "{no:?}"),
         other => panic!("{other:?}"),
@@ -279,6 +286,12 @@ async fn approved(ada: &Person, id: &str) -> WorkflowId {
         other => panic!("{other:?}"),
     };
     assert_eq!(proposal.blueprint, "payment-endpoint", "{}", proposal.because);
+    proposal
+}
+
+/// Approves what comes.
+async fn approved(ada: &Person, id: &str) -> WorkflowId {
+    let proposal = proposal(ada).await;
     let id = id.parse().unwrap();
     let json = std::str::from_utf8(&proposal.plan_json).unwrap();
     assert_eq!(ada.submit(&id, json, &proposal.plan_digest).await, Vec::<String>::new());

@@ -16,6 +16,7 @@ mod golden2;
 mod golden4;
 mod house;
 mod kill;
+mod matrix;
 mod nothing_kept;
 mod pages;
 mod person;

@@ -128,6 +128,12 @@ impl Person {
         self.mesh.jetstream.publish(subject, bytes.into()).await.unwrap().await.unwrap();
     }
 
+    /// Takes everything of a subject out of a stream, as if it had never been sent.
+    pub(crate) async fn purge(&self, stream: &str, subject: &str) {
+        let stream = streams::stream(&self.mesh, stream).await.unwrap();
+        stream.purge().filter(subject).await.unwrap();
+    }
+
     /// Waits until the orchestrator has dealt with everything that was said to it.
     pub(crate) async fn until_inbox_is_empty(&self) {
         self.until_stream(streams::INBOX, "is empty", |messages| messages == 0).await;

@@ -27,6 +27,8 @@ use crate::{
 
 /// Some hundred payments, a few of which the service has to try several times.
 const TIMEOUT: Duration = Duration::from_secs(300);
+/// Between two looks at the clock, until the drill's first second has come.
+const SECOND_PAUSE: Duration = Duration::from_millis(20);
 /// Customers who press the button at once; more is a load test.
 const AT_ONCE_MAX: u16 = 200;
 /// A customer who is told to ask again does, so often.
@@ -94,6 +96,8 @@ pub struct Outputs {
 pub struct Before {
     /// The same in every attempt.
     keys_begin: String,
+    /// The second after this look: books count whole seconds, and in this one somebody else may
+    /// have paid.
     from_unix_s: i64,
 }
 
@@ -179,7 +183,7 @@ impl ChangeCapability for Drill {
             class: UndoClass::Semantic,
             residue: vec!["the payments of the drill stay in the books, refunded".to_owned()],
         };
-        let before = Before { keys_begin, from_unix_s: now_unix_s() };
+        let before = Before { keys_begin, from_unix_s: now_unix_s() + 1 };
         Ok(Prepared { before, undo: Some(undo) })
     }
 
@@ -191,6 +195,9 @@ impl ChangeCapability for Drill {
         before: &Before,
     ) -> Result<Measured<Outputs>, Failure> {
         let place = self.place(cx)?;
+        while now_unix_s() < before.from_unix_s {
+            tokio::time::sleep(SECOND_PAUSE).await;
+        }
         let mut trials = vec![];
         for fault in place.faults {
             let trap = json!({"fault": fault, "method": "POST", "path": "/v1/payment_intents"});

@@ -1,0 +1,323 @@
+//! The fault matrix, generated from a plan: at every task everything that can go wrong between an
+//! orchestrator and a specialist does. The end is all done, or every fingerprint as it was before.
+//!
+//! A gate is put before the task, so that the fault can be laid while nothing else moves; apart from
+//! that the plan is the one that its sentence gives. The whole matrix is run by
+//!
+//! ```sh
+//! cargo test -p deadelus-tests --test live -- --ignored --nocapture matrix
+//! ```
+//!
+//! and leaves its table in `target/fault-matrix.md`. One fault at each of some tasks is always run.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, time::Instant};
+
+use async_nats::Subscriber;
+use deadelus_core::{CheckedPlan, Plan, plan::GateRule};
+use deadelus_proto::{
+    Subject, WorkflowId,
+    pb::{self, Direction, Ending, event::Kind, inbound::Message as Said},
+};
+use deadelus_tests::fleet::{Fleet, ORCHESTRATOR};
+use futures_util::StreamExt as _;
+use prost::Message as _;
+
+use crate::{
+    golden4::{self, Case},
+    person::{PATIENCE, Person},
+    quiet,
+    shop::Engine,
+    story::Story,
+};
+
+/// What goes wrong at a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The specialist says that it failed.
+    Fail,
+    /// Nobody is there when it is asked for.
+    KillBefore,
+    /// The specialist ends when the work is done and its word is out.
+    KillAfter,
+    /// The word that it is done reaches nobody; it is said again where it is kept.
+    DropReply,
+    /// The task is asked for three times.
+    Duplicate,
+}
+
+const FAULTS: [Fault; 5] =
+    [Fault::Fail, Fault::KillBefore, Fault::KillAfter, Fault::DropReply, Fault::Duplicate];
+
+/// One fault at one task, and what became of it.
+struct Row {
+    task: String,
+    fault: Fault,
+    first: &'static str,
+    residue: usize,
+    seconds: u64,
+}
+
+#[tokio::test]
+async fn a_fault_at_each_change_ends_with_all_done_or_all_as_before() {
+    let _others = quiet::among_others().await;
+    let cells = [
+        ("migrate", Fault::DropReply),
+        ("release", Fault::Fail),
+        ("drill", Fault::KillAfter),
+        ("reconcile", Fault::KillBefore),
+        ("publish", Fault::Duplicate),
+    ];
+    let mut ground = Ground::of(Engine::Sqlite).await.unwrap();
+    for (task, fault) in cells {
+        ground.suffer(task, fault).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "all of it takes some minutes; the short round above is always run"]
+async fn every_fault_at_every_task_ends_with_all_done_or_all_as_before() {
+    let _alone = quiet::alone().await;
+    let mut table = String::from(
+        "| task | fault | workflow | after its undo | residue | seconds |\n|---|---|---|---|---|---|\n",
+    );
+    let mut ground = Ground::of(Engine::Sqlite).await.unwrap();
+    let tasks: Vec<String> = ground.plan.tasks.keys().cloned().collect();
+    for task in tasks {
+        for fault in FAULTS {
+            let Row { task, fault, first, residue, seconds } = ground.suffer(&task, fault).await;
+            let line =
+                format!("| {task} | {fault:?} | {first} | as before | {residue} | {seconds} |");
+            eprintln!("{line}");
+            writeln!(table, "{line}").unwrap();
+            let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/fault-matrix.md");
+            let _ = fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"));
+            fs::write(kept, &table).unwrap();
+        }
+    }
+}
+
+/// Where it happens: one shop and one mesh, used again and again, because each time everything is
+/// to be as it was before.
+struct Ground {
+    case: Case,
+    fleet: Fleet,
+    ada: Person,
+    plan: Plan,
+    rounds: u32,
+}
+
+impl Ground {
+    async fn of(engine: Engine) -> Option<Self> {
+        let case = Case::open("matrix", engine)?;
+        let fleet = case.fleet();
+        let ada = Person::at(&fleet).await;
+        let proposal = golden4::proposal(&ada).await;
+        let plan = CheckedPlan::from_json(&proposal.plan_json).unwrap().plan().clone();
+        Some(Self { case, fleet, ada, plan, rounds: 0 })
+    }
+
+    /// One workflow with one fault, and its undo.
+    async fn suffer(&mut self, task: &str, fault: Fault) -> Row {
+        let begun = Instant::now();
+        let before = self.case.fingerprints().await;
+        self.rounds += 1;
+        let (id, digest) = self.gated(task).await;
+        self.lay(&id, &digest, task, fault).await;
+        let story = self.ada.until(&id, "it has ended", |story| story.ending().is_some()).await;
+        let wanted = if fault == Fault::Fail { Ending::Undone } else { Ending::Done };
+        assert_eq!(story.ending(), Some(wanted), "{task} {fault:?}\n{}", story.told());
+        let mut first = "taken back";
+        if wanted == Ending::Done {
+            first = "done";
+            assert_eq!(self.ada.undo(&id).await, Vec::<String>::new());
+            self.ada.until_ended(&id, Ending::Undone).await;
+        }
+        let story = self.ada.story(&id).await;
+        let after = self.case.fingerprints().await;
+        assert_eq!(after, before, "{task} {fault:?}\n{}", story.told());
+        let residue = declared(&story, &format!("{task} {fault:?}"));
+        let seconds = begun.elapsed().as_secs();
+        Row { task: task.to_owned(), fault, first, residue, seconds }
+    }
+
+    /// Starts the plan with a gate before the task, and waits until it stands there.
+    async fn gated(&self, task: &str) -> (WorkflowId, String) {
+        let mut plan = self.plan.clone();
+        let gate = GateRule::Reason("a fault is laid here".to_owned());
+        plan.tasks.get_mut(task).unwrap().gate = Some(gate);
+        let plan = CheckedPlan::check(plan, &self.ada.cards().await).unwrap();
+        let id: WorkflowId = format!("wf-matrix-{}", self.rounds).parse().unwrap();
+        let digest = plan.digest().to_string();
+        assert_eq!(self.ada.submit(&id, plan.json(), &digest).await, Vec::<String>::new());
+        assert_eq!(self.ada.approve(&id, &digest).await, Vec::<String>::new());
+        let stands = |story: &Story| {
+            story.count(|e| matches!(e, Kind::GateOpened(gate) if gate.gate == task)) > 0
+        };
+        self.ada.until(&id, "it stands at the gate", stands).await;
+        (id, digest)
+    }
+
+    /// Lays the fault, opens the gate, and puts right what a person would: whoever was killed is
+    /// started again.
+    async fn lay(&mut self, id: &WorkflowId, digest: &str, task: &str, fault: Fault) {
+        let specialist = self.plan.tasks[task].does.split('.').next().unwrap().to_owned();
+        let mut wire = Wire::tap(&self.ada, id, task).await;
+        match fault {
+            Fault::Fail => {
+                self.fleet.kill(&specialist);
+                self.open(id, digest, task).await;
+                let (subject, assignment) = wire.assignment().await;
+                self.say_failed(&specialist, &assignment).await;
+                self.ada.purge(deadelus_mesh::streams::TASKS, &subject).await;
+                self.fleet.restart(&specialist);
+            }
+            Fault::KillBefore => {
+                self.fleet.kill(&specialist);
+                self.open(id, digest, task).await;
+                wire.assignment().await;
+                self.fleet.restart(&specialist);
+            }
+            Fault::KillAfter => {
+                self.done_unheard(id, digest, task, &specialist, &mut wire).await;
+                self.fleet.kill(&specialist);
+                self.fleet.restart(ORCHESTRATOR);
+                self.fleet.restart(&specialist);
+            }
+            Fault::DropReply => {
+                self.done_unheard(id, digest, task, &specialist, &mut wire).await;
+                self.fleet.restart(ORCHESTRATOR);
+            }
+            Fault::Duplicate => {
+                self.open(id, digest, task).await;
+                let (subject, assignment) = wire.assignment().await;
+                for _ in 0..2 {
+                    self.ada.publish(subject.clone(), assignment.encode_to_vec()).await;
+                }
+            }
+        }
+    }
+
+    /// The work is done while no orchestrator is there: who is asked first does not hear it, and the
+    /// inbox has it.
+    async fn done_unheard(
+        &mut self,
+        id: &WorkflowId,
+        digest: &str,
+        task: &str,
+        specialist: &str,
+        wire: &mut Wire,
+    ) {
+        self.fleet.process(specialist).freeze();
+        self.open(id, digest, task).await;
+        wire.assignment().await;
+        self.fleet.kill(ORCHESTRATOR);
+        self.fleet.process(specialist).thaw();
+        wire.done().await;
+    }
+
+    async fn open(&self, id: &WorkflowId, digest: &str, task: &str) {
+        let decide = pb::DecideGate {
+            gate: task.to_owned(),
+            approve: true,
+            plan_digest: digest.to_owned(),
+            by: "grace".to_owned(),
+            reason: String::new(),
+        };
+        assert_eq!(self.ada.say(id, Said::DecideGate(decide)).await, Vec::<String>::new());
+    }
+
+    /// In the name of a specialist that is not there.
+    async fn say_failed(&self, specialist: &str, assignment: &pb::TaskAssignment) {
+        let failure = pb::Failure {
+            error_class: pb::ErrorClass::CheckFailed.into(),
+            aftermath: pb::Aftermath::Untouched.into(),
+            message: "the matrix says so".to_owned(),
+            ..pb::Failure::default()
+        };
+        let report = pb::TaskReport {
+            workflow_id: assignment.workflow_id.clone(),
+            task_id: assignment.task_id.clone(),
+            direction: assignment.direction,
+            attempt: assignment.attempt,
+            instance: format!("{specialist}-matrix"),
+            deliveries: 1,
+            news: Some(pb::task_report::News::Failed(failure)),
+            ..pb::TaskReport::default()
+        };
+        let inbound = pb::Inbound {
+            id: format!("matrix-{}", self.rounds),
+            workflow_id: assignment.workflow_id.clone(),
+            message: Some(Said::Report(report)),
+            ..pb::Inbound::default()
+        };
+        let workflow = assignment.workflow_id.parse().unwrap();
+        let from = specialist.parse().unwrap();
+        let subject = self.ada.mesh.subjects.of(&Subject::In { from, workflow });
+        self.ada.publish(subject, inbound.encode_to_vec()).await;
+    }
+}
+
+/// What is left behind is what was told before: refunds, and rows that were read out.
+fn declared(story: &Story, what: &str) -> usize {
+    let kinds: BTreeMap<bool, Vec<String>> = story.residue().into_iter().fold(
+        BTreeMap::new(),
+        |mut kinds: BTreeMap<bool, Vec<String>>, line| {
+            let known = line.contains("is refunded") || line.contains("rows are in artefact");
+            kinds.entry(known).or_default().push(line);
+            kinds
+        },
+    );
+    assert!(!kinds.contains_key(&false), "{what}: {kinds:?}");
+    kinds.values().map(Vec::len).sum()
+}
+
+/// What is said about one task, heard beside the streams.
+struct Wire {
+    id: String,
+    task: String,
+    assignments: Subscriber,
+    stored: Subscriber,
+}
+
+impl Wire {
+    async fn tap(ada: &Person, id: &WorkflowId, task: &str) -> Self {
+        let listen = async |kind: &str| {
+            let subject = ada.mesh.subjects.all(kind);
+            ada.mesh.client.subscribe(subject).await.unwrap()
+        };
+        let (assignments, stored) = (listen("task").await, listen("in").await);
+        ada.mesh.client.flush().await.unwrap();
+        Self { id: id.to_string(), task: task.to_owned(), assignments, stored }
+    }
+
+    /// The next time the task is asked for, and where.
+    async fn assignment(&mut self) -> (String, pb::TaskAssignment) {
+        let next = async {
+            loop {
+                let message = self.assignments.next().await.unwrap();
+                let assignment = pb::TaskAssignment::decode(message.payload).unwrap();
+                if assignment.workflow_id == self.id && assignment.task_id == self.task {
+                    return (message.subject.to_string(), assignment);
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect("the task is asked for")
+    }
+
+    /// The word that it is done, on its way into the inbox.
+    async fn done(&mut self) {
+        let next = async {
+            loop {
+                let message = self.stored.next().await.unwrap();
+                let inbound = pb::Inbound::decode(message.payload).unwrap();
+                let Some(Said::Report(report)) = inbound.message else { continue };
+                let mine = report.workflow_id == self.id && report.task_id == self.task;
+                let done = matches!(report.news, Some(pb::task_report::News::Done(_)));
+                if mine && done && report.direction == i32::from(Direction::Do) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect("the work is done");
+    }
+}
