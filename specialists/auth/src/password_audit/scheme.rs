@@ -47,7 +47,9 @@ pub(super) fn of(line: &str) -> Scheme<'_> {
             argon2id(parameters, salt)
         }
         ["", kind @ ("argon2id" | "argon2i" | "argon2d"), ..] => weak(&format!("{kind}, older")),
-        ["", "2a" | "2b" | "2y", cost, rest] if rest.len() == 53 => bcrypt(cost, rest),
+        ["", "2a" | "2b" | "2y", cost, rest] if rest.len() == 53 && rest.is_ascii() => {
+            bcrypt(cost, rest)
+        }
         ["", "scrypt", parameters, salt, hash] if !hash.is_empty() => scrypt(parameters, salt),
         ["", kind @ ("pbkdf2-sha256" | "pbkdf2-sha512"), parameters, salt, hash]
             if !hash.is_empty() =>
@@ -77,7 +79,7 @@ fn bcrypt<'a>(cost: &str, rest: &'a str) -> Scheme<'a> {
     // The first 22 characters are the salt.
     salted(
         &format!("bcrypt cost={cost}"),
-        &rest[..SALT_MIN_CHARS.min(rest.len())],
+        rest.get(..SALT_MIN_CHARS).unwrap_or(rest),
         cost >= BCRYPT_COST_MIN,
     )
 }

@@ -64,6 +64,14 @@ async fn lines_are_told_and_hashes_are_not() {
 }
 
 #[tokio::test]
+async fn junk_is_judged_and_never_makes_it_fall_over() {
+    let cut = format!("$2b$12$a{}", "é".repeat(26));
+    for line in [&cut[..], "$", "$$$$$", "$argon2id$v=19$$$x", "$scrypt$ln=,r$$h", "é"] {
+        assert!(!audit(&[line], 0).await.0.is_empty(), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn two_with_one_salt_and_none_at_all_are_failures() {
     assert_eq!(audit(&[GOOD, GOOD], 0).await.0, ["salts_repeated"]);
     assert_eq!(audit(&[""], 0).await.0, ["hashes"]);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Effect, Entities, Policy, PolicySet, Request, RequestEnv, Schema};
+use cedar_policy::{Effect, Entities, Policy, PolicyId, PolicySet, Request, RequestEnv, Schema};
 use deadelus_runtime::Failure;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -96,36 +96,65 @@ pub(super) fn all(old: &Bundle, new: &Bundle, shapes: &Shapes) -> Result<Vec<Com
 
 /// One side, as one kind of request sees it.
 struct Side<'a> {
-    /// All of it: what cannot apply decides nothing.
+    /// All of it.
     set: &'a PolicySet,
+    /// Policies that cannot apply: they decide nothing.
+    idle: Vec<&'a PolicyId>,
     permits: BTreeSet<&'a str>,
     bans: BTreeSet<&'a str>,
+}
+
+impl Side<'_> {
+    /// Only what can apply: it decides as all of it does, and in a fraction of the time.
+    fn applying(&self) -> PolicySet {
+        let mut set = self.set.clone();
+        for id in &self.idle {
+            // A template's link, where it is no policy of its own.
+            if set.remove_static((*id).clone()).is_err() && set.unlink((*id).clone()).is_err() {
+                return self.set.clone();
+            }
+        }
+        set
+    }
 }
 
 /// One side: what each policy says, and which kinds of request it can apply to.
 struct Applying<'a> {
     set: &'a PolicySet,
-    policies: Vec<(Effect, String, BTreeSet<RequestEnv>)>,
+    policies: Vec<Told>,
+}
+
+/// One policy.
+struct Told {
+    id: PolicyId,
+    effect: Effect,
+    meaning: String,
+    kinds: BTreeSet<RequestEnv>,
 }
 
 impl<'a> Applying<'a> {
     fn of(set: &'a PolicySet, schema: &Schema) -> Self {
-        let one = |policy: &Policy| {
-            let kinds = policy.get_valid_request_envs(schema).collect();
-            (policy.effect(), meaning(policy), kinds)
+        let told = |policy: &Policy| Told {
+            id: policy.id().clone(),
+            effect: policy.effect(),
+            meaning: meaning(policy),
+            kinds: policy.get_valid_request_envs(schema).collect(),
         };
-        Self { set, policies: set.policies().map(one).collect() }
+        Self { set, policies: set.policies().map(told).collect() }
     }
 
     fn to(&self, kind: &RequestEnv) -> Side<'_> {
-        let of = |wanted: Effect| {
-            let fits = self
-                .policies
-                .iter()
-                .filter(|(effect, _, kinds)| *effect == wanted && kinds.contains(kind));
-            fits.map(|(_, meaning, _)| meaning.as_str()).collect()
+        let (fit, idle): (Vec<_>, Vec<_>) =
+            self.policies.iter().partition(|told| told.kinds.contains(kind));
+        let of = |effect: Effect| {
+            fit.iter().filter(|told| told.effect == effect).map(|told| &told.meaning[..]).collect()
         };
-        Side { set: self.set, permits: of(Effect::Permit), bans: of(Effect::Forbid) }
+        Side {
+            set: self.set,
+            idle: idle.into_iter().map(|told| &told.id).collect(),
+            permits: of(Effect::Permit),
+            bans: of(Effect::Forbid),
+        }
     }
 }
 
@@ -168,11 +197,12 @@ fn one(kind: &RequestEnv, old: &Side<'_>, new: &Side<'_>, lab: &Lab<'_>) -> Comp
         return compared;
     }
     compared.proved = false;
+    let (before, after) = (old.applying(), new.applying());
     for world in lab.worlds {
         for (request, ask) in requests(kind, world, lab) {
             compared.asked += 1;
-            if decide(&request, old.set, &world.entities) == Decision::Deny
-                && decide(&request, new.set, &world.entities) == Decision::Allow
+            if decide(&request, &after, &world.entities) == Decision::Allow
+                && decide(&request, &before, &world.entities) == Decision::Deny
             {
                 let example = Counterexample { request: ask, entities: world.json.clone() };
                 compared.relation = Relation::Wider;
@@ -230,6 +260,7 @@ fn decide(request: &Request, policies: &PolicySet, entities: &Entities) -> Decis
     }
 }
 
+/// Read back from its JSON, and decided by all policies.
 fn holds(example: &Counterexample, old: &Side<'_>, new: &Side<'_>, schema: &Schema) -> bool {
     let entities = Entities::from_json_value(example.entities.clone(), Some(schema)).ok();
     entities.zip(request(&example.request, schema)).is_some_and(|(entities, request)| {
