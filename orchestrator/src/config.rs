@@ -1,8 +1,10 @@
 //! What an orchestrator is told.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fmt, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
+use deadelus_core::{Shared, Slot};
 use deadelus_mesh::config::{NatsConfig, TelemetryConfig};
+use deadelus_proto::{CapabilityName, SpecialistName, TargetName};
 use serde::{Deserialize, Serialize};
 
 /// The whole configuration. Unknown keys are errors.
@@ -17,6 +19,48 @@ pub struct Config {
     pub orchestrator: Settings,
     /// How long to remember.
     pub retention: Retention,
+    /// How much at once, over all workflows and replicas.
+    pub limits: Limits,
+}
+
+/// Tasks in flight at once, over all workflows and replicas; what is not named is not limited. A new
+/// name concerns the workflows that begin after it, a new number everything at once. Every replica
+/// is to say the same.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Whether a lock excludes the tasks of every workflow, and not of its own only. To be said once
+    /// every orchestrator knows of it: one of an earlier version cannot read what is decided then.
+    pub locks: bool,
+    /// Of a specialist: `db = 4`.
+    pub specialists: BTreeMap<SpecialistName, NonZeroUsize>,
+    /// On a target: `shop = 2`.
+    pub targets: BTreeMap<TargetName, NonZeroUsize>,
+    /// Of a capability: `"db.migrate" = 1`.
+    pub capabilities: BTreeMap<CapabilityName, NonZeroUsize>,
+}
+
+impl Limits {
+    /// What is shared between workflows that begin now.
+    pub(crate) fn shared(&self) -> Shared {
+        Shared { locks: self.locks, limited: self.by_name().into_keys().collect() }
+    }
+
+    /// How many slots there are; none where nothing limits it.
+    pub(crate) fn of(&self, slot: &Slot) -> Option<usize> {
+        match slot {
+            Slot::Lock(_) => Some(1),
+            Slot::Limit(name) => self.by_name().get(name).copied(),
+        }
+    }
+
+    fn by_name(&self) -> BTreeMap<String, usize> {
+        let specialists = self.specialists.iter().map(|(n, max)| (format!("specialists.{n}"), max));
+        let targets = self.targets.iter().map(|(n, max)| (format!("targets.{n}"), max));
+        let of = |(n, max)| (format!("capabilities.{n}"), max);
+        let all = specialists.chain(targets).chain(self.capabilities.iter().map(of));
+        all.map(|(name, max)| (name, max.get())).collect()
+    }
 }
 
 /// How much one replica takes on.

@@ -6,11 +6,13 @@
 //! is found again by reading the state. One append is under way at a time; letters wait for it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-use deadelus_core::{Chain, Command, Entry, Event, Input, Proposal, Status, Workflow};
+use deadelus_core::{
+    Attempt, Chain, Claim, Command, Entry, Event, Input, Proposal, Status, Workflow,
+};
 use deadelus_mesh::{MeshError, append::Appended};
 use deadelus_proto::{SpecialistName, TaskKey, WorkflowId, pb};
 
@@ -26,6 +28,8 @@ const SILENT_FOR_MS: i64 = 30_000;
 const REDRIVE_EVERY_MS: i64 = 10_000;
 /// A workflow that has ended is kept in memory this long, for late letters.
 const LINGER_MS: i64 = 5_000;
+/// A desk says fewer words than this has numbers while it is open; each opening counts elsewhere.
+const WORD_BITS: u32 = 24;
 /// Between two tries to append what time alone has brought about, when the first did not succeed.
 const PAUSE_AFTER_FAILURE_MS: i64 = 1_000;
 
@@ -42,6 +46,12 @@ pub struct Desk<T> {
     shown: Option<(String, String)>,
     /// Letters that are answered once the list has what they led to: one entry per [`Act::Show`].
     unlisted: VecDeque<Vec<(T, Vec<String>)>>,
+    /// What it has and wants of the slots, as was said last.
+    claims: Vec<Claim>,
+    /// Names that word: never the same twice in the life of a process.
+    word: u64,
+    /// Waits that are over, and not decided yet.
+    slots: BTreeSet<(TaskKey, u64)>,
     /// When time alone changes something.
     alarm: Option<i64>,
     redrive_at: i64,
@@ -104,6 +114,8 @@ pub enum Fact<T> {
     Shown(bool),
     /// A worker has this attempt in hand.
     Beat(TaskKey),
+    /// All the slots are there that this attempt waited for by this word of [`Act::Claim`].
+    Slots(TaskKey, u64),
     /// The moment of [`Desk::wake_at`] has come.
     Time,
 }
@@ -129,6 +141,9 @@ pub enum Act<T> {
     },
     /// Keep the list true: who comes next takes up what it says. To be followed by [`Fact::Shown`].
     Show(pb::WorkflowSummary),
+    /// This is what it has and wants of the slots from now on; what it no longer names is given back.
+    /// To be followed by [`Fact::Slots`] for each wait, once it is over: also if it was over before.
+    Claim(u64, Vec<Claim>),
     /// Hand the assignment of this attempt to the stream.
     Send(TaskKey),
     /// Answer the letter, with what is wrong with it if anything is, and acknowledge it.
@@ -161,6 +176,9 @@ impl<T> Desk<T> {
             heard: BTreeMap::new(),
             shown: None,
             unlisted: VecDeque::new(),
+            claims: vec![],
+            word: 0,
+            slots: BTreeSet::new(),
             alarm: None,
             redrive_at: 0,
             used_at: 0,
@@ -170,6 +188,7 @@ impl<T> Desk<T> {
     /// What is to be done before anything else happens here. A letter that begins a workflow needs
     /// no reading: if there is one already, the append finds out.
     pub fn open(&mut self, first: Option<&Input>, at: Moment) -> Vec<Act<T>> {
+        self.word = at.nonce << WORD_BITS;
         (self.used_at, self.redrive_at) = (at.unix_ms, at.unix_ms + REDRIVE_EVERY_MS);
         if matches!(first, Some(Input::Start { .. })) {
             return vec![];
@@ -197,6 +216,7 @@ impl<T> Desk<T> {
                 return acts;
             }
             Fact::Shown(listed) => self.listed(listed, &mut acts),
+            Fact::Slots(key, word) => self.has_slots(key, word),
             Fact::Time => self.time(at, &mut acts),
         }
         while matches!(self.work, Work::Nothing)
@@ -204,6 +224,11 @@ impl<T> Desk<T> {
         {
             self.used_at = at.unix_ms;
             self.letter(waiting, at, &mut acts);
+        }
+        while matches!(self.work, Work::Nothing)
+            && let Some((key, ticket)) = self.slots.pop_first()
+        {
+            self.start(key, ticket, at, &mut acts);
         }
         self.answered_when_listed(acts)
     }
@@ -283,6 +308,9 @@ impl<T> Desk<T> {
     fn read(&mut self, log: Chain, acts: &mut Vec<Act<T>>) {
         self.log = log;
         self.work = Work::Nothing;
+        // Others may have had its slots since; it asks again.
+        self.slots.clear();
+        self.claim(true, acts);
         self.settled(acts);
         // What this desk has sent before is looked after by the re-drive.
         let unheard = self.outstanding().into_iter().filter(|key| !self.heard.contains_key(key));
@@ -407,11 +435,43 @@ impl<T> Desk<T> {
     /// The state is another one.
     fn settled(&mut self, acts: &mut Vec<Act<T>>) {
         self.alarm = self.log.wakes_at();
+        self.claim(false, acts);
         let Some(summary) = projection::summary(&self.id, &self.log) else { return };
         let line = projection::line(&summary);
         if self.shown.as_ref() != Some(&line) {
             self.shown = Some(line);
             acts.push(Act::Show(summary));
+        }
+    }
+
+    /// What it has and wants of the slots follows from the state alone.
+    fn claim(&mut self, again: bool, acts: &mut Vec<Act<T>>) {
+        let whole = self.log.workflow().filter(|_| self.log.gap().is_none());
+        let claims = whole.map(Workflow::claims).unwrap_or_default();
+        if claims == self.claims && (!again || claims.is_empty()) {
+            return;
+        }
+        self.slots.retain(|(key, ticket)| waits(&claims, key, *ticket));
+        self.claims.clone_from(&claims);
+        self.word += 1;
+        acts.push(Act::Claim(self.word, claims));
+    }
+
+    /// Who has said another word since has perhaps given them back in between.
+    fn has_slots(&mut self, key: TaskKey, word: u64) {
+        let claim = self.claims.iter().find(|claim| claim.key == key && word == self.word);
+        if let Some(ticket) = claim.and_then(|claim| claim.ticket) {
+            self.slots.insert((key, ticket));
+        }
+    }
+
+    fn start(&mut self, key: TaskKey, ticket: u64, at: Moment, acts: &mut Vec<Act<T>>) {
+        let TaskKey { task, direction, attempt: number, .. } = key;
+        let attempt = Attempt { task, direction, number };
+        let held = Input::SlotsHeld { attempt, ticket };
+        if let Ok(Some(proposal)) = self.log.propose(held, at.unix_ms) {
+            let entry = self.entry(&proposal, "slots".to_owned(), at);
+            self.append(None, proposal, false, entry, acts);
         }
     }
 
@@ -487,6 +547,10 @@ impl<T> Desk<T> {
     fn name(&self, at: Moment) -> String {
         format!("{}-{:x}", self.owner, at.nonce)
     }
+}
+
+fn waits(claims: &[Claim], key: &TaskKey, ticket: u64) -> bool {
+    claims.iter().any(|claim| claim.key == *key && claim.ticket == Some(ticket))
 }
 
 fn requested(workflow: &Workflow, event: &Event) -> Option<TaskKey> {

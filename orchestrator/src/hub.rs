@@ -29,6 +29,8 @@ pub(crate) enum Parcel {
     Letter(WorkflowId, Box<Letter>),
     /// A worker has this attempt in hand, and asks whether to go on.
     Beat(TaskKey, oneshot::Sender<pb::Verdict>),
+    /// All the slots are there that a task waits for, by this word of its desk.
+    Slots(TaskKey, u64),
     /// Take the workflow up: it has not ended, and nobody may be driving it.
     TakeUp(WorkflowId),
     /// Another replica looks after the partition: clear its desks, once no append is under way.
@@ -39,7 +41,7 @@ impl Parcel {
     fn partition(&self) -> u16 {
         match self {
             Self::Letter(workflow, _) | Self::TakeUp(workflow) => workflow.partition(),
-            Self::Beat(key, _) => key.workflow.partition(),
+            Self::Beat(key, _) | Self::Slots(key, _) => key.workflow.partition(),
             Self::Close(partition, _) => *partition,
         }
     }
@@ -84,9 +86,17 @@ impl Hub {
         Ok(())
     }
 
-    /// Whether one more workflow may begin here.
-    pub(crate) fn has_room(&self) -> bool {
-        self.open.load(Ordering::Relaxed) < self.open_max
+    /// Why no more workflow may begin here, if so.
+    pub(crate) fn is_full(&self) -> Option<String> {
+        let open = self.open.load(Ordering::Relaxed);
+        (open >= self.open_max).then(|| {
+            let most = self.open_max;
+            format!(
+                "{open} workflows are open here and {most} may be: try again when some have ended, start \
+                 another orchestrator, or raise orchestrator.open_workflows_max; `deadelus list \
+                 --state waiting` shows who waits for a person"
+            )
+        })
     }
 
     /// Hands a parcel to its partition's shard.

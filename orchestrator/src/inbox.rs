@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::consumer::PullConsumer;
-use deadelus_core::{Fork, Input, Problems};
+use deadelus_core::{Fork, Input, Problems, Shared};
 use deadelus_mesh::{Mesh, MeshError, clock::now_unix_ms, dead, streams};
 use deadelus_proto::{
     Report, Sha256, SpecialistName, Subject, WorkflowId,
@@ -18,6 +18,7 @@ use crate::{
     hub::{Hub, Parcel},
     letter::{Delivery, Letter, Ticket},
     plans::Plans,
+    slots::Wishes,
     spans,
 };
 
@@ -36,6 +37,10 @@ pub(crate) struct Inbox {
     pub(crate) plans: Plans,
     /// A start that has waited for longer is refused: what it began may have been forgotten since.
     pub(crate) start_max_age_ms: Option<i64>,
+    /// What workflows share that begin now.
+    pub(crate) shared: Shared,
+    /// Where desks say what they have and want of it.
+    pub(crate) wishes: Wishes,
 }
 
 /// Of which workflow, from whom, where an answer is waited for, the sender's id of it, and what it
@@ -215,8 +220,8 @@ impl Inbox {
         start: pb::StartWorkflow,
         fork: Option<Fork>,
     ) -> Result<Input, Refused> {
-        if !self.hub.has_room() {
-            return Err(problem(&"too many workflows are open; try again when some have ended"));
+        if let Some(full) = self.hub.is_full() {
+            return Err(problem(&full));
         }
         let digest: Sha256 = start.plan_digest.parse().map_err(|e| problem(&e))?;
         // What was agreed on must still be true of the specialists that are there now.
@@ -235,6 +240,7 @@ impl Inbox {
             submitted_by: start.submitted_by,
             traceparent: String::new(),
             fork,
+            shared: self.shared.clone(),
         })
     }
 

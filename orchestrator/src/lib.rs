@@ -23,6 +23,7 @@ mod plans;
 mod process;
 pub mod projection;
 mod shard;
+pub mod slots;
 mod spans;
 mod telling;
 

@@ -23,6 +23,7 @@ use crate::{
     partitions::Partitions,
     planner::shelf,
     plans::Plans,
+    slots::{Keeper, Slots, Wishes},
 };
 
 /// Spans that are not delivered by then are lost; the process goes.
@@ -89,10 +90,20 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     let journal = Journal::new(mesh.clone(), owner.to_owned());
     let (hub, parcels) = Hub::new(config.orchestrator.open_workflows_max);
     let start_max_age_ms = archive::start_max_age_ms(&config.retention);
-    let plans = Plans::new(cards);
-    let inbox = Inbox { mesh: mesh.clone(), hub: hub.clone(), plans, start_max_age_ms };
+    let wishes = Wishes::default();
+    let inbox = Inbox {
+        mesh: mesh.clone(),
+        hub: hub.clone(),
+        plans: Plans::new(cards),
+        start_max_age_ms,
+        shared: config.limits.shared(),
+        wishes: wishes.clone(),
+    };
     hub.begin(parcels, &journal, &inbox, &shutdown).await?;
     let beats = mesh.client.subscribe(mesh.subjects.all("worker")).await?;
+    let slots = Slots::open(&mesh, journal.owner(), config.limits.clone()).await?;
+    let keeper = Keeper::new(mesh.clone(), slots, hub.clone(), wishes);
+    let keeping = tokio::spawn(keeper.keep());
     let answering = tokio::spawn(beats::answer_all(mesh.clone(), hub.clone(), beats));
     let mut partitions = Partitions::open(mesh.clone(), owner, inbox, hub.clone()).await?;
     let house = House::new(journal, config.retention.clone(), partitions.held());
@@ -110,6 +121,7 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     partitions.close();
     answering.abort();
     housekeeping.abort();
+    keeping.abort();
     if tokio::time::timeout(STOP_WITHIN, hub.stopped()).await.is_err() {
         tracing::warn!("decisions under way were left; what is not acknowledged comes again");
     }

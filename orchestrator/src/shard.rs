@@ -146,6 +146,10 @@ impl Shard {
                 // A worker that no longer waits for the answer asks again.
                 let _ = answer.send(seat.desk.verdict(&key));
             }
+            Parcel::Slots(key, word) => {
+                let workflow = key.workflow.clone();
+                self.fact(&workflow, Fact::Slots(key, word)).await;
+            }
             Parcel::TakeUp(workflow) => self.take_seat(&workflow, None).await,
             Parcel::Close(partition, closed) => self.closing.push((partition, closed)),
         }
@@ -234,6 +238,9 @@ impl Shard {
                 return true;
             }
             let before = self.seats.len();
+            for id in self.seats.keys().filter(|id| ours(id)) {
+                self.inbox.wishes.are_elsewhere(id);
+            }
             self.seats.retain(|id, _| !ours(id));
             self.open.fetch_sub(before - self.seats.len(), Ordering::Relaxed);
             false
@@ -295,6 +302,7 @@ impl Shard {
                 let asked = Asked::Show(workflow.clone());
                 self.pipeline.publish(subject, headers, bytes, asked).await;
             }
+            Act::Claim(word, claims) => self.inbox.wishes.are(workflow, word, claims),
             Act::Send(key) => self.send(key).await,
             Act::Finish(ticket, problems) => ticket.finish(self.journal.mesh(), problems).await,
             Act::Again(mut ticket) if ticket.may_race_again() => {

@@ -103,6 +103,7 @@ fn kind(input: &Input) -> &'static str {
         Input::Resume { .. } => "resume",
         Input::RetryTask { .. } => "retry_task",
         Input::SkipTask { .. } => "skip_task",
+        Input::SlotsHeld { .. } => "slots",
         Input::Tick => "tick",
     }
 }

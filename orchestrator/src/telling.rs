@@ -56,6 +56,7 @@ fn settled(event: &Event) -> Option<(&TaskId, &'static str)> {
         | Event::GateDecided { .. }
         | Event::TaskRequested { .. }
         | Event::UndoRecorded { .. }
+        | Event::SlotsAwaited { .. }
         | Event::RetryScheduled { .. }
         | Event::TaskHeld { .. }
         | Event::TaskRetried { .. }

@@ -26,6 +26,7 @@ mod readme;
 mod replicas;
 mod scale;
 mod shop;
+mod slots;
 mod story;
 mod trace;
 mod undo;

@@ -34,7 +34,7 @@ use crate::{
 };
 pub use wanted::{
     ADVISORIES, ARTEFACTS, CARDS, DEAD, DRAFTS, INBOX, LEASES, LEDGER, LOG, OPERATORS_FIELDS,
-    TASKS, WORKFLOWS,
+    SLOTS, TASKS, WORKFLOWS,
 };
 
 /// Inbox messages one partition holds unacknowledged: the orchestrator decides them one by one.

@@ -34,6 +34,8 @@ pub const DRAFTS: &str = "DRAFTS";
 /// Bucket: which replica of the orchestrator looks after which partition; entries vanish when they
 /// are not renewed.
 pub const LEASES: &str = "LEASES";
+/// Bucket: who has the slots of what is locked or limited, and who waits for them.
+pub const SLOTS: &str = "SLOTS";
 /// Object store: bytes by their digest.
 pub const ARTEFACTS: &str = "ARTEFACTS";
 
@@ -90,6 +92,9 @@ const DRAFTS_MAX_AGE: Duration = Duration::from_hours(14 * 24);
 
 /// A lease is a name.
 const LEASES_MAX_BYTES: i64 = MIB;
+
+/// An entry names its holders and up to 1,024 that wait, some 100 bytes each.
+const SLOTS_MAX_BYTES: i64 = 16 * MIB;
 
 /// Evidence, change-sets, and the archived logs of as many workflows as [`LOG`] holds.
 const ARTEFACTS_MAX_BYTES: i64 = 2_048 * MIB;
@@ -150,6 +155,7 @@ pub(super) fn all(subjects: &Subjects, replicas: usize) -> Vec<Config> {
             storage: StorageType::Memory,
             ..bucket(LEASES, LEASES_MAX_BYTES)
         },
+        bucket(SLOTS, SLOTS_MAX_BYTES),
         objects(&name(ARTEFACTS), base(ARTEFACTS_MAX_BYTES)),
     ]
 }

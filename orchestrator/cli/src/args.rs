@@ -296,6 +296,10 @@ pub(crate) struct Run {
     /// Print the id and return at once
     #[arg(long)]
     pub(crate) detach: bool,
+    /// From -10 to 10, instead of the plan's: who waits for a lock or a limit goes before others of
+    /// less; each step is worth a minute of waiting
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i32>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -182,6 +182,16 @@ impl Client {
         Ok(history.last_sequence() > before)
     }
 
+    /// Every lock and limit that anybody has or waits for.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read.
+    pub(crate) async fn slots(&self) -> Result<Vec<pb::SlotTable>, CliError> {
+        let entries = self.entries(streams::SLOTS).await?;
+        let decoded = entries.iter().map(|bytes| pb::SlotTable::decode(bytes.as_ref()));
+        decoded.collect::<Result<_, _>>().map_err(CliError::nats("read who has a slot"))
+    }
+
     /// Where a workflow's decisions stand.
     pub(crate) fn log_subject(&self, id: &WorkflowId) -> String {
         self.mesh.subjects.of(&Subject::Log(id.clone()))

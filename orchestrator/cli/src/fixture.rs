@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use deadelus_core::{Chain, CheckedPlan, Command, Input, Link, Plan, Workflow, step};
+use deadelus_core::{Chain, CheckedPlan, Command, Input, Link, Plan, Shared, Workflow, step};
 use deadelus_proto::{
     Aftermath, Artefact, Body, Capability, Check, Done, Effect, ErrorClass, Failure, Idempotency,
     News, Report, SpecialistCard, TargetCard, TaskKey, Undo, UndoClass,
@@ -156,6 +156,7 @@ impl Story {
             submitted_by,
             traceparent,
             fork: None,
+            shared: Shared::default(),
         });
         story
     }

@@ -22,6 +22,7 @@ mod report;
 mod screen;
 mod services;
 mod shelves;
+mod slot_view;
 mod supervise;
 mod table;
 mod term;

@@ -151,9 +151,10 @@ pub(crate) fn plain(entry: &Entry, workflow: &Workflow) -> Option<String> {
         Event::Resumed { by, reason } => format!("resumed by {by} {reason}"),
         Event::Ended { ending, reason } => format!("{ending}: {reason}"),
         // What does not happen is no news; `deadelus show` has the reason.
-        Event::UndoRecorded { .. } | Event::TaskSkipped { .. } | Event::TaskInherited { .. } => {
-            return None;
-        }
+        Event::UndoRecorded { .. }
+        | Event::SlotsAwaited { .. }
+        | Event::TaskSkipped { .. }
+        | Event::TaskInherited { .. } => return None,
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     Some(format!("{} {text}", time::clock(entry.at_unix_ms)))

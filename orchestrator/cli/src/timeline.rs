@@ -99,6 +99,7 @@ impl Tries {
             | Event::GateDelegated { .. }
             | Event::GateDecided { .. }
             | Event::UndoRecorded { .. }
+            | Event::SlotsAwaited { .. }
             | Event::RetryScheduled { .. }
             | Event::TaskHeld { .. }
             | Event::TaskRetried { .. }

@@ -18,7 +18,7 @@ use crate::{
     fork::Fork,
     person,
     plan::{CheckedPlan, CheckedTask},
-    workflow::{EffectState, Impossible, Progress, TaskState, TaskStatus, Workflow},
+    workflow::{EffectState, Impossible, Progress, Shared, TaskState, TaskStatus, Workflow},
 };
 
 /// A fact from outside. Everything a workflow learns is one of these.
@@ -38,6 +38,8 @@ pub enum Input {
         traceparent: String,
         /// What it keeps of an earlier workflow.
         fork: Option<Fork>,
+        /// What is shared between workflows now.
+        shared: Shared,
     },
     /// A specialist speaks.
     Report(Report),
@@ -127,6 +129,13 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// All the slots are there that a task waits for.
+    SlotsHeld {
+        /// The try that will start.
+        attempt: Attempt,
+        /// What names the wait.
+        ticket: u64,
+    },
     /// Time has passed.
     Tick,
 }
@@ -145,7 +154,7 @@ impl Input {
             | Self::Resume { by, .. }
             | Self::RetryTask { by, .. }
             | Self::SkipTask { by, .. } => Some(by),
-            Self::Start { .. } | Self::Report(_) | Self::Tick => None,
+            Self::Start { .. } | Self::Report(_) | Self::SlotsHeld { .. } | Self::Tick => None,
         }
     }
 }
@@ -261,13 +270,16 @@ pub(crate) fn draft(
     now_ms: i64,
 ) -> Result<Draft, Refusal> {
     let mut draft = match (workflow, input) {
-        (None, Input::Start { workflow, plan, digest, submitted_by, traceparent, fork }) => {
+        (
+            None,
+            Input::Start { workflow, plan, digest, submitted_by, traceparent, fork, shared },
+        ) => {
             if *plan.digest() != digest {
                 return Err(Refusal::WrongDigest { seen: digest, actual: plan.digest().clone() });
             }
             fork.as_ref().map_or(Ok(()), |fork| fork.check(&plan))?;
             let forked_from = fork.as_ref().map(|fork| fork.origin.clone());
-            let event = Event::Accepted { plan, submitted_by, traceparent, forked_from };
+            let event = Event::Accepted { plan, submitted_by, traceparent, forked_from, shared };
             let workflow = Workflow::begin(workflow, &event, now_ms)?;
             let mut draft = Draft { workflow, events: vec![event], at_unix_ms: now_ms };
             for (task, result) in fork.into_iter().flat_map(|fork| fork.results) {
@@ -314,6 +326,12 @@ fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
         Input::Resume { by, reason } => person::resume(draft, by, reason),
         Input::RetryTask { task, by, reason } => person::retry(draft, task, by, reason),
         Input::SkipTask { task, by, reason } => person::skip(draft, task, by, reason),
+        Input::SlotsHeld { attempt, ticket } => {
+            // Who has gone on since has no use for them.
+            let start = draft.workflow.awaited(&attempt, ticket);
+            let event = start.map(|at| follow::start(draft, at, attempt.direction));
+            Ok(event.map_or(Ok(()), |event| draft.push(event))?)
+        }
         Input::Tick => Ok(take_tick(draft)?),
     }
 }

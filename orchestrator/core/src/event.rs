@@ -7,6 +7,7 @@ use deadelus_proto::{Direction, Done, Failure, TaskId, Undo};
 use crate::{
     fork::{Kept, Origin},
     plan::{CheckedPlan, PLAN_GATE},
+    workflow::Shared,
 };
 
 /// One fact about a workflow, decided once and never taken back.
@@ -22,6 +23,8 @@ pub enum Event {
         traceparent: String,
         /// Where it was forked from.
         forked_from: Option<Origin>,
+        /// What of it is shared with other workflows.
+        shared: Shared,
     },
     /// The result of an earlier workflow, kept by its fork.
     TaskInherited {
@@ -64,6 +67,11 @@ pub enum Event {
         by: String,
         /// Why.
         reason: String,
+    },
+    /// It starts once it has its slots: others may have them.
+    SlotsAwaited {
+        /// The try that will start.
+        attempt: Attempt,
     },
     /// A specialist is asked; in flight until it answers or the deadline passes.
     TaskRequested {

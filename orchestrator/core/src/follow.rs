@@ -150,7 +150,7 @@ fn forward(draft: &mut Draft) -> Result<(), Impossible> {
             Progress::Again { not_before_unix_ms, .. }
                 if *not_before_unix_ms <= draft.at_unix_ms =>
             {
-                Some(request(draft, at))
+                ask(draft, at, Direction::Do)
             }
             Progress::Waiting
             | Progress::Again { .. }
@@ -205,9 +205,29 @@ fn first_move(draft: &Draft, at: usize, held: &BTreeSet<String>) -> Option<Event
                     deadline_unix_ms: wanted.timeout_ms.map(until),
                 })
             }
-            Some(_) | None if spec.locks.is_disjoint(held) => Some(request(draft, at)),
+            Some(_) | None if spec.locks.is_disjoint(held) => ask(draft, at, Direction::Do),
             Some(_) | None => None,
         },
+    }
+}
+
+/// Asks for a task, or for the slots that it needs first; nothing, while it waits for them.
+fn ask(draft: &Draft, at: usize, direction: Direction) -> Option<Event> {
+    let event = start(draft, at, direction);
+    // There may be no way back that could be asked for.
+    let Event::TaskRequested { attempt, .. } = &event else { return Some(event) };
+    if !draft.workflow.needs_slots(at) {
+        return Some(event);
+    }
+    let waits = draft.workflow.awaits(at, direction);
+    (!waits).then(|| Event::SlotsAwaited { attempt: attempt.clone() })
+}
+
+/// The event that starts the next attempt.
+pub(crate) fn start(draft: &Draft, at: usize, direction: Direction) -> Event {
+    match direction {
+        Direction::Do => request(draft, at),
+        Direction::Undo => undo(draft, at),
     }
 }
 
@@ -237,8 +257,10 @@ fn back(draft: &mut Draft) -> Result<(), Impossible> {
             | EffectState::Stuck(_) => false,
         };
         if due && spec.locks.is_disjoint(&held) {
-            held.extend(spec.locks.iter().cloned());
-            let event = undo(draft, at);
+            let Some(event) = ask(draft, at, Direction::Undo) else { continue };
+            if matches!(event, Event::TaskRequested { .. }) {
+                held.extend(draft.workflow.at(at).0.locks.iter().cloned());
+            }
             draft.push(event)?;
         }
     }

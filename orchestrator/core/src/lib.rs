@@ -69,8 +69,8 @@ pub use event::{Attempt, Ending, Event, Gate, TakeBackCause, Told};
 pub use fork::{Fork, Kept, Origin};
 pub use plan::{CheckedPlan, Plan, Problem, Problems};
 pub use workflow::{
-    EffectState, GateState, Impossible, InFlight, NotInFlight, Pause, Progress, Residue, Skip,
-    Status, TakeBack, TaskState, TaskStatus, Verdict, Wait, Workflow,
+    Claim, EffectState, GateState, Impossible, InFlight, NoSlot, NotInFlight, Pause, Progress,
+    Residue, Shared, Skip, Slot, Status, TakeBack, TaskState, TaskStatus, Verdict, Wait, Workflow,
 };
 
 /// A text cut to what an error message may repeat.

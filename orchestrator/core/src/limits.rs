@@ -15,6 +15,18 @@ pub const RETRY_FIRST_MS: i64 = 1_000;
 /// The longest pause before a retry: half a minute is soon enough for a component that is down.
 pub const RETRY_LONGEST_MS: i64 = 30_000;
 
+/// The highest priority of a plan, and below zero the lowest.
+pub const PRIORITY_MAX: i32 = 10;
+
+/// Who waits for a slot is served by age, and a step of priority is as good as this much of it: long
+/// enough to matter where tasks take minutes. So nobody is overtaken by who came more than
+/// [`OVERTAKEN_MAX_MS`] later.
+pub const PRIORITY_STEP_MS: i64 = 60_000;
+
+/// What the highest priority is worth against the lowest: the longest that a task which waits for a
+/// slot may be overtaken by new ones.
+pub const OVERTAKEN_MAX_MS: i64 = 2 * PRIORITY_MAX as i64 * PRIORITY_STEP_MS;
+
 /// The longest a task may be asked to take.
 pub const TIMEOUT_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
 

@@ -73,6 +73,10 @@ pub struct Plan {
     /// What it means that the tries of a task are used up, unless the task says otherwise: pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_exhausted: Option<OnExhausted>,
+    /// From -10 to 10: who waits for a lock or a limit goes before others of less. It does not starve
+    /// them: each step is worth a minute of waiting.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
     /// Whether a person approves it before anything begins.
     #[serde(default)]
     pub approval: Approval,
@@ -98,6 +102,11 @@ impl Plan {
         let constraints = constraints.enumerate().map(place("constraints"));
         success.chain(constraints).chain(prerequisites.enumerate().map(place("prerequisites")))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 /// One atomic step.

@@ -11,6 +11,7 @@ use crate::{
     event::{Attempt, Ending, Event, Gate, TakeBackCause, Told},
     fork::Origin,
     plan::CheckedPlan,
+    workflow::Shared,
 };
 
 impl TryFrom<pb::Event> for Event {
@@ -76,6 +77,9 @@ impl TryFrom<pb::Event> for Event {
             Kind::TakeBackOrdered(e) => {
                 Ok(Self::TakeBackOrdered { cause: cause(e.cause)?, by: e.by, reason: e.reason })
             }
+            Kind::SlotsAwaited(e) => {
+                Ok(Self::SlotsAwaited { attempt: attempt(&e.task_id, e.direction, e.attempt)? })
+            }
             Kind::LateEffect(e) => late_effect(e),
             Kind::StuckRetried(e) => Ok(Self::StuckRetried { by: e.by, reason: e.reason }),
             Kind::StuckResolved(e) => {
@@ -94,9 +98,10 @@ impl From<Event> for pb::Event {
 
 fn kind(event: Event) -> Kind {
     match event {
-        Event::Accepted { plan, submitted_by, traceparent, forked_from } => {
-            Kind::Accepted(accepted_to_pb(&plan, submitted_by, traceparent, forked_from))
+        Event::Accepted { plan, submitted_by, traceparent, forked_from, shared } => {
+            Kind::Accepted(accepted_to_pb(&plan, submitted_by, traceparent, forked_from, shared))
         }
+        Event::SlotsAwaited { attempt } => Kind::SlotsAwaited(slots_to_pb(attempt)),
         Event::GateOpened { gate, reason, asks, deadline_unix_ms } => {
             let (gate, deadline_unix_ms) = (gate.to_string(), deadline_unix_ms.unwrap_or_default());
             Kind::GateOpened(pb::GateOpened { gate, reason, asks, deadline_unix_ms })
@@ -180,7 +185,8 @@ fn accepted(e: pb::Accepted) -> Result<Event, Malformed> {
     }
     let (submitted_by, traceparent) = (e.submitted_by, e.traceparent);
     let forked_from = e.forked_from.map(Origin::try_from).transpose()?;
-    Ok(Event::Accepted { plan: Arc::new(plan), submitted_by, traceparent, forked_from })
+    let shared = Shared { locks: e.shared_locks, limited: e.limited.into_iter().collect() };
+    Ok(Event::Accepted { plan: Arc::new(plan), submitted_by, traceparent, forked_from, shared })
 }
 
 fn accepted_to_pb(
@@ -188,6 +194,7 @@ fn accepted_to_pb(
     submitted_by: String,
     traceparent: String,
     forked_from: Option<Origin>,
+    shared: Shared,
 ) -> pb::Accepted {
     pb::Accepted {
         plan_json: plan.json().to_owned().into(),
@@ -195,7 +202,14 @@ fn accepted_to_pb(
         submitted_by,
         traceparent,
         forked_from: forked_from.map(Into::into),
+        shared_locks: shared.locks,
+        limited: shared.limited.into_iter().collect(),
     }
+}
+
+fn slots_to_pb(attempt: Attempt) -> pb::SlotsAwaited {
+    let (task_id, direction, attempt) = attempt.into();
+    pb::SlotsAwaited { task_id, direction, attempt }
 }
 
 fn retry_to_pb(attempt: Attempt, not_before_unix_ms: i64) -> pb::RetryScheduled {

@@ -8,6 +8,7 @@ mod assignment;
 mod back;
 mod go;
 mod moves;
+mod slots;
 mod task;
 mod why;
 
@@ -25,6 +26,8 @@ use crate::{
 pub use apply::Impossible;
 pub use assignment::NotInFlight;
 pub use back::Residue;
+pub(crate) use slots::Awaits;
+pub use slots::{Claim, NoSlot, Shared, Slot};
 pub use task::{EffectState, InFlight, Progress, Skip, TaskState, TaskStatus};
 pub use why::Wait;
 
@@ -36,6 +39,7 @@ pub struct Workflow {
     submitted_by: String,
     traceparent: String,
     forked_from: Option<Origin>,
+    shared: Shared,
     accepted_unix_ms: i64,
     /// Shared with the states before: a decision copies what it changes, not the whole plan.
     tasks: Vec<Arc<TaskState>>,
@@ -255,8 +259,11 @@ impl Workflow {
     pub fn wakes_at(&self) -> Option<i64> {
         let in_flight = self.tasks.iter().flat_map(|task| task.in_flight());
         let deadlines = in_flight.map(|(_, _, in_flight)| in_flight.deadline_unix_ms);
-        let forward: &[Arc<TaskState>] = if self.pause.is_some() { &[] } else { &self.tasks };
-        let retries = forward.iter().filter_map(|task| task.retry_due());
+        let forward = if self.pause.is_some() { 0..0 } else { 0..self.tasks.len() };
+        let retries = forward.filter_map(|at| {
+            let due = self.tasks[at].retry_due()?;
+            (!self.awaits(at, Direction::Do)).then_some(due)
+        });
         let gates = self.gate_deadlines().map(|(_, deadline)| deadline);
         deadlines.chain(retries).chain(self.undo_retries_due()).chain(gates).min()
     }
@@ -372,8 +379,12 @@ impl Workflow {
         matches!(self.tasks[at].progress, Progress::Done(_)) && !taken_back
     }
 
-    /// Every lock that is held, with the position of its holder.
+    /// Every lock that is held, with the position of its holder. None where they are shared with other
+    /// workflows: then who has the slot has the lock.
     pub(crate) fn held_locks(&self) -> BTreeMap<&str, usize> {
+        if self.shared.locks {
+            return BTreeMap::new();
+        }
         let tasks = self.plan.tasks().iter().zip(&self.tasks).enumerate();
         let holders = tasks.filter(|(_, (_, task))| task.holds_locks());
         holders

@@ -45,6 +45,7 @@ pub(super) fn start_and_no(id: &WorkflowId) -> [Input; 2] {
         submitted_by,
         traceparent,
         fork: None,
+        shared: deadelus_core::Shared::default(),
     };
     let (by, reason) = ("grace".to_owned(), "no".to_owned());
     [start, Input::DecideGate { gate: Gate::Plan, approve: false, digest, by, reason }]

@@ -123,6 +123,7 @@ impl Judge {
             | Event::GateDecided { .. }
             | Event::UndoRecorded { .. }
             | Event::TaskTimedOut { .. }
+            | Event::SlotsAwaited { .. }
             | Event::RetryScheduled { .. }
             | Event::TaskSkipped { .. }
             | Event::ScopeClosing { .. }

@@ -116,7 +116,7 @@ impl Setup {
         Self {
             orchestrators: rng.usize(1..=3),
             workers: rng.usize(1..=2),
-            workflows: rng.usize(1..=2),
+            workflows: rng.usize(1..=3),
             ..Self::quiet(seed, quirks)
         }
     }
@@ -192,6 +192,7 @@ fn lived(world: &World) -> Lived {
     count("repeated effects", world.effects.repeated);
     count("left to another", world.effects.left);
     count("lines lost", world.lines_lost);
+    count("slots waited for", world.waits_for_slots);
     count("noticed damage", world.known_damaged.len() as u64);
     for judge in world.judges.values() {
         for (cause, n) in &judge.causes {
@@ -219,6 +220,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskDone { .. } => "task done",
         Event::TaskFailed { .. } => "task failed",
         Event::TaskTimedOut { .. } => "timed out",
+        Event::SlotsAwaited { .. } => "waited for slots",
         Event::RetryScheduled { .. } => "retried",
         Event::TaskSkipped { .. } => "skipped",
         Event::ScopeClosing { .. } => "scope closing",

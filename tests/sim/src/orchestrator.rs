@@ -4,25 +4,30 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-use deadelus_core::{Chain, Entry, Input};
+use deadelus_core::{Chain, Claim, Entry, Input, Slot};
 use deadelus_mesh::{
     MeshError,
     append::{APPEND_MAX, Append, DECISION_HEADER, Next},
     pipeline::{Answer, PUB_ACK_MAX},
 };
-use deadelus_orchestrator::desk::{Act, Desk, Fact, Letter, Moment as At};
+use deadelus_orchestrator::{
+    desk::{Act, Desk, Fact, Letter, Moment as At},
+    slots::Table,
+};
 use deadelus_proto::{TaskKey, WorkflowId};
 
 use crate::{
     bus::{Item, Mail},
     plans::SPECIALISTS,
-    world::{Arrival, Moment, Place, ReplyTo, Request, Said, Who, World},
+    world::{Arrival, ForSlots, Moment, Place, ReplyTo, Request, Said, Who, World},
 };
 
 /// Races lost in a row before a letter is left to come again; as in the real shell.
 const RACES_MAX: u32 = 16;
 /// Between two looks at a log that cannot be read; as in the real shell.
 const READ_PAUSE_MS: i64 = 1_000;
+/// As often as the real keeper looks at who waits.
+const LOOK_AT_SLOTS_MS: i64 = 2_000;
 /// Looks for what is known to be there, before it has vanished; as in the real shell.
 const LOOKS_MAX: u32 = 15;
 
@@ -34,6 +39,8 @@ pub(crate) struct Replica {
     tokens: u64,
     seats: BTreeMap<WorkflowId, Seat>,
     asked: BTreeMap<u64, Asked>,
+    /// What its workflows have and want of the slots, each with the word that said so.
+    claims: BTreeMap<WorkflowId, (u64, Vec<Claim>)>,
 }
 
 #[derive(Debug)]
@@ -75,13 +82,18 @@ enum Asked {
     Read(Box<Chain>, u32),
     Send(TaskKey),
     Show(WorkflowId),
+    Slots(u64, Claim),
+    Tables,
+    /// Whether somebody has any use for a slot.
+    Use(Box<Chain>, Slot, u64, TaskKey),
     Open,
 }
 
 impl Replica {
     pub(crate) fn new(at: usize, life: u32) -> Self {
         let owner = format!("orchestrator-{at}{life:x}").into();
-        Self { owner, nonce: 0, tokens: 0, seats: BTreeMap::new(), asked: BTreeMap::new() }
+        let (seats, asked, claims) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { owner, nonce: 0, tokens: 0, seats, asked, claims }
     }
 
     /// The newest message of the workflow's log that it knows; none when it has no desk for it.
@@ -117,7 +129,11 @@ impl World {
 
     fn orchestrator_moment(&mut self, at: usize, moment: Moment) {
         match moment {
-            Moment::Begin => self.ask_as(at, Asked::Open, Request::Open),
+            Moment::Begin => {
+                self.ask_as(at, Asked::Open, Request::Open);
+                self.moment(Who::Orchestrator(at), LOOK_AT_SLOTS_MS, Moment::LookAtSlots);
+            }
+            Moment::LookAtSlots => self.look_at_slots(at),
             Moment::HandIn(ticket) => self.letter(at, *ticket),
             Moment::Expired(token) => {
                 if let Some(asked) = self.orchestrators[at].asked.remove(&token) {
@@ -166,12 +182,30 @@ impl World {
             (Asked::Show(workflow), Said::Answer(Answer::Stored(_))) => {
                 self.fact(at, &workflow, Fact::Shown(true));
             }
+            (Asked::Slots(word, claim), Said::Slots(true)) if claim.ticket.is_some() => {
+                let workflow = claim.key.workflow.clone();
+                self.fact(at, &workflow, Fact::Slots(claim.key, word));
+            }
+            (Asked::Slots(..), _) => {}
+            (Asked::Tables, Said::Tables(all)) => self.who_has_no_use(at, all),
+            (Asked::Use(mut chain, slot, revision, key), Said::Log(log)) => {
+                for (sequence, bytes) in log {
+                    let _link = chain.read(sequence, &bytes);
+                }
+                let sound = chain.gap().is_none();
+                if sound && chain.workflow().is_none_or(|workflow| workflow.is_done_with(&key)) {
+                    let what = Request::Slots(ForSlots::PutOut { slot, revision, key });
+                    self.ask(Who::Orchestrator(at), 0, what);
+                }
+            }
             (Asked::Send(_), _) => {}
             (
                 Asked::Append(_)
                 | Asked::Winner(_)
                 | Asked::Read(..)
                 | Asked::Show(_)
+                | Asked::Tables
+                | Asked::Use(..)
                 | Asked::Open,
                 said,
             ) => {
@@ -204,7 +238,7 @@ impl World {
                 self.lines_lost += 1;
                 self.fact(at, &workflow, Fact::Shown(false));
             }
-            Asked::Send(_) => {}
+            Asked::Send(_) | Asked::Slots(..) | Asked::Tables | Asked::Use(..) => {}
         }
     }
 
@@ -261,6 +295,7 @@ impl World {
                 let what = Request::List(workflow.clone(), summary.ended);
                 self.ask_as(at, Asked::Show(workflow.clone()), what);
             }
+            Act::Claim(word, claims) => self.claim(at, workflow, word, claims),
             Act::Send(key) => self.send(at, key),
             Act::Finish(ticket, problems) => self.finish(at, ticket, problems),
             Act::Again(mut ticket) if ticket.races < RACES_MAX => {
@@ -270,6 +305,56 @@ impl World {
                 self.moment(Who::Orchestrator(at), 0, moment);
             }
             Act::Again(_) | Act::Leave(_) => {}
+        }
+    }
+
+    /// As the real keeper: gives back what is no longer claimed, asks for what is.
+    fn claim(&mut self, at: usize, workflow: &WorkflowId, word: u64, claims: Vec<Claim>) {
+        let who = Who::Orchestrator(at);
+        let before = self.orchestrators[at].claims.remove(workflow);
+        for claim in before.into_iter().flat_map(|(_, claims)| claims) {
+            if !claims.iter().any(|kept| kept.key == claim.key) {
+                self.ask(who, 0, Request::Slots(ForSlots::Leave(claim)));
+            }
+        }
+        for claim in &claims {
+            let asked = Asked::Slots(word, claim.clone());
+            self.ask_as(at, asked, Request::Slots(ForSlots::Ask(claim.clone())));
+        }
+        if !claims.is_empty() {
+            self.orchestrators[at].claims.insert(workflow.clone(), (word, claims));
+        }
+    }
+
+    /// Who waits asks again, and who is before it is looked after.
+    fn look_at_slots(&mut self, at: usize) {
+        self.moment(Who::Orchestrator(at), LOOK_AT_SLOTS_MS, Moment::LookAtSlots);
+        let claims = self.orchestrators[at].claims.clone();
+        for (word, claims) in claims.into_values() {
+            for claim in claims.into_iter().filter(|claim| claim.ticket.is_some()) {
+                self.ask_as(
+                    at,
+                    Asked::Slots(word, claim.clone()),
+                    Request::Slots(ForSlots::Ask(claim)),
+                );
+            }
+        }
+        if self.slots.values().any(|(table, _)| !table.is_empty()) {
+            self.ask_as(at, Asked::Tables, Request::Slots(ForSlots::Tables));
+        }
+    }
+
+    fn who_has_no_use(&mut self, at: usize, all: Vec<(Slot, Table, u64)>) {
+        for (slot, table, revision) in all {
+            for key in table.places().map(|place| place.key.clone()) {
+                let claims = self.orchestrators[at].claims.get(&key.workflow);
+                if claims.is_some_and(|(_, claims)| claims.iter().any(|c| c.key == key)) {
+                    continue;
+                }
+                let chain = Box::new(Chain::new(key.workflow.clone()));
+                let what = Request::ReadLog(key.workflow.clone());
+                self.ask_as(at, Asked::Use(chain, slot.clone(), revision, key), what);
+            }
         }
     }
 

@@ -1,13 +1,16 @@
 //! People, and the end: who starts, approves, cancels, undoes and repairs, by what the log says; and
 //! when there is nothing more to come.
 
-use deadelus_core::{Ending, Gate, Input, Status, TaskStatus, Workflow};
+use std::collections::BTreeMap;
+
+use deadelus_core::{Ending, Gate, Input, Shared, Slot, Status, TaskStatus, Workflow};
 use deadelus_proto::{Direction, ErrorClass, Failure, News, Report, TaskId, TaskKey, WorkflowId};
 
 use crate::{
     bus::{Item, Mail, Queue},
     judge::Judge,
     plans::id,
+    server::slots_of,
     specialist::Worker,
     world::{Place, Who, World},
 };
@@ -21,6 +24,8 @@ impl World {
         let Some(plan) = self.plans.get(workflow).cloned() else { return };
         let digest = plan.digest().clone();
         let (submitted_by, traceparent) = ("ada".to_owned(), String::new());
+        let limited = ["specialists.a".to_owned()].into_iter().collect();
+        let shared = Shared { locks: true, limited };
         let (fork, workflow) = (None, workflow.clone());
         let input = Input::Start {
             workflow: workflow.clone(),
@@ -29,6 +34,7 @@ impl World {
             submitted_by,
             traceparent,
             fork,
+            shared,
         };
         self.write(&workflow, "start", input);
     }
@@ -131,6 +137,7 @@ impl World {
             && self.plans.keys().all(over)
             && self.queues.values().all(Queue::is_at_rest)
             && self.workers.iter().all(Worker::is_idle)
+            && self.slots.values().all(|(table, _)| table.is_empty())
     }
 
     pub(crate) fn what_is_waited_for(&self) -> String {
@@ -147,6 +154,8 @@ impl World {
         }
         let queues = self.queues.iter().filter(|(_, queue)| !queue.is_at_rest());
         words.extend(queues.map(|(place, _)| format!("{place:?} is not empty")));
+        let held = self.slots.iter().filter(|(_, (table, _))| !table.is_empty());
+        words.extend(held.map(|(slot, (table, _))| format!("{slot}: {table:?}")));
         words.join(" | ")
     }
 
@@ -164,6 +173,24 @@ impl World {
         if let Err(problem) = verdict {
             self.wrong(format!("{workflow}: {problem}"));
         }
+        if self.quirks.are_honest() {
+            self.slots_hold();
+        }
+    }
+
+    /// No slot has more holders than there are, told from the logs of all workflows.
+    fn slots_hold(&mut self) {
+        let mut held: BTreeMap<Slot, Vec<TaskKey>> = BTreeMap::new();
+        for claim in self.judges.values().filter_map(Judge::workflow).flat_map(Workflow::claims) {
+            for slot in claim.slots.iter().filter(|_| claim.ticket.is_none()) {
+                held.entry(slot.clone()).or_default().push(claim.key.clone());
+            }
+        }
+        for (slot, holders) in held {
+            if holders.len() > slots_of(&slot) {
+                self.wrong(format!("{slot} is held by {holders:?}"));
+            }
+        }
     }
 
     /// The end of the log vanishes. Whoever knows of it and writes on must notice.
@@ -175,6 +202,7 @@ impl World {
                 format!("server: message {} of {} vanishes", entry.sequence, entry.workflow)
             });
             self.judges.insert(entry.workflow.clone(), Judge::new(&entry.workflow));
+            self.lost.insert((entry.workflow.clone(), entry.sequence), entry.id.clone());
             for at in 0..self.orchestrators.len() {
                 let knows = self.orchestrators[at].knows(&entry.workflow);
                 if knows.is_some_and(|last| last >= entry.sequence) {
@@ -201,6 +229,15 @@ impl World {
         // A desk that was cleared since, and opened anew, knows of nothing.
         if self.vanished.remove(&key) && known > last {
             self.must_be_noticed.insert(key);
+        }
+    }
+
+    /// What had vanished stands where it stood: whoever wrote it never heard that it was stored, and
+    /// published the same bytes again.
+    pub(crate) fn is_back(&mut self, workflow: &WorkflowId, sequence: u64, id: &str) {
+        if self.lost.get(&(workflow.clone(), sequence)).is_some_and(|lost| lost == id) {
+            self.vanished.retain(|(.., of)| of != workflow);
+            self.must_be_noticed.retain(|(.., of)| of != workflow);
         }
     }
 

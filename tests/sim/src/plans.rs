@@ -85,7 +85,9 @@ fn text(rng: &mut Rng) -> String {
     let approval = if rng.u8(..) < 40 { "required" } else { "none" };
     let exhausted = if rng.u8(..) < 60 { "pause" } else { "undo" };
     let mut text = format!(
-        "deadelus: 1\ntitle: T\ntarget: shop\napproval: {approval}\non_exhausted: {exhausted}\nscopes:\n"
+        "deadelus: 1\ntitle: T\ntarget: shop\napproval: {approval}\non_exhausted: {exhausted}\n\
+         priority: {}\nscopes:\n",
+        rng.i32(-10..=10)
     );
     let scopes = rng.usize(0..=2);
     for scope in 0..scopes {

@@ -1,13 +1,15 @@
 //! The server: what it does with a request, who gets what it keeps, and what gets lost between.
 
 use bytes::Bytes;
+use deadelus_core::{Claim, Slot};
 use deadelus_mesh::pipeline::Answer;
+use deadelus_orchestrator::slots::{Table, Turn};
 use deadelus_proto::WorkflowId;
 
 use crate::{
     bus::{Mail, refused},
     plans::SPECIALISTS,
-    world::{Arrival, Happening, Place, ReplyTo, Request, Said, Who, World},
+    world::{Arrival, ForSlots, Happening, Place, ReplyTo, Request, Said, Who, World},
 };
 
 /// A work queue without anybody to deliver to looks again after this.
@@ -39,6 +41,7 @@ impl World {
                 self.list.insert(workflow, ended);
                 self.answer(from, life, token, Said::Answer(Answer::Stored(1)));
             }
+            Request::Slots(what) => self.serve_slots(from, life, token, what),
             Request::Put(place, item, id) => {
                 if self.mishap(self.quirks.dedupe_loss)
                     && let Some(queue) = self.queues.get_mut(&place)
@@ -77,6 +80,61 @@ impl World {
         }
     }
 
+    fn serve_slots(&mut self, from: Who, life: u32, token: u64, what: ForSlots) {
+        match what {
+            ForSlots::Ask(claim) => {
+                let has = self.ask_slots(from, &claim);
+                self.answer(from, life, token, Said::Slots(has));
+            }
+            ForSlots::Leave(claim) => {
+                let by = format!("{from:?}");
+                for slot in &claim.slots {
+                    self.change_table(slot, |table| table.leave(&claim.key, &by, slots_of(slot)));
+                }
+            }
+            ForSlots::Tables => {
+                let all = self.slots.iter();
+                let all = all.map(|(slot, (table, at))| (slot.clone(), table.clone(), *at));
+                let all = all.collect();
+                self.answer(from, life, token, Said::Tables(all));
+            }
+            ForSlots::PutOut { slot, revision, key } => {
+                let there = self.slots.get(&slot).is_some_and(|(_, at)| *at == revision);
+                if there {
+                    self.say(|| format!("{from:?}: puts {key} out of {slot}"));
+                    self.change_table(&slot, |table| {
+                        table.put_out(&key, slots_of(&slot));
+                        true
+                    });
+                }
+            }
+        }
+    }
+
+    /// One slot after the other in their order, up to the first that others have.
+    fn ask_slots(&mut self, from: Who, claim: &Claim) -> bool {
+        let by = format!("{from:?}");
+        for slot in &claim.slots {
+            let mut turn = Turn::Waits;
+            self.change_table(slot, |table| {
+                turn = table.ask(claim, &by, slots_of(slot));
+                true
+            });
+            if turn == Turn::Waits {
+                self.waits_for_slots += 1;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn change_table(&mut self, slot: &Slot, change: impl FnOnce(&mut Table) -> bool) {
+        let (table, revision) = self.slots.entry(slot.clone()).or_default();
+        if change(table) {
+            *revision += 1;
+        }
+    }
+
     fn append(
         &mut self,
         from: Who,
@@ -97,9 +155,11 @@ impl World {
             return refused(code, err_code, text);
         }
         let twice = self.mishap(self.quirks.double_winner);
+        let stored = id.clone();
         let answer = self.log.append(workflow, expected, id.clone(), bytes, twice);
         self.say(|| format!("server: {id} of {from:?} after {expected}: {answer:?}"));
         if let Answer::Stored(sequence) = answer {
+            self.is_back(workflow, sequence, &stored);
             self.judge_new(workflow, sequence);
         }
         // It took effect, and the server that said so lost its place before it could.
@@ -174,5 +234,13 @@ impl World {
         if let Some(next) = next {
             self.at((next - now).max(1), Happening::Deliver(place));
         }
+    }
+}
+
+/// A lock has one slot; what is limited in the simulated mesh is limited to two.
+pub(crate) fn slots_of(slot: &Slot) -> usize {
+    match slot {
+        Slot::Lock(_) => 1,
+        Slot::Limit(_) => 2,
     }
 }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use deadelus_core::{Chain, CheckedPlan};
+use deadelus_core::{Chain, CheckedPlan, Claim, Slot};
 use deadelus_mesh::{append::Entry, pipeline::Answer};
+use deadelus_orchestrator::slots::Table;
 use deadelus_proto::{
     TaskKey, WorkflowId,
     limits::{INBOX_ACK_WAIT, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
@@ -88,6 +89,7 @@ pub(crate) enum Request {
     Open,
     /// A line of the list: whether the workflow has ended.
     List(WorkflowId, bool),
+    Slots(ForSlots),
     Put(Place, Box<Item>, Option<String>),
     Ask(Box<Mail>, ReplyTo),
     Reply(ReplyTo),
@@ -97,6 +99,15 @@ pub(crate) enum Request {
     Progress(Place, u64),
 }
 
+/// What is asked of the bucket of slots.
+#[derive(Debug, Clone)]
+pub(crate) enum ForSlots {
+    Ask(Claim),
+    Leave(Claim),
+    Tables,
+    PutOut { slot: Slot, revision: u64, key: TaskKey },
+}
+
 /// What the server says.
 #[derive(Debug)]
 pub(crate) enum Said {
@@ -104,6 +115,9 @@ pub(crate) enum Said {
     Found(Option<Entry>),
     Log(Vec<(u64, Bytes)>),
     Open(Vec<WorkflowId>),
+    /// Whether everything is there.
+    Slots(bool),
+    Tables(Vec<(Slot, Table, u64)>),
 }
 
 /// What reaches a process: from the server, or from its own clock.
@@ -129,6 +143,7 @@ pub(crate) enum Moment {
     AppendAgain(WorkflowId, String),
     ReadAgain(Box<Chain>, u32),
     Timer(WorkflowId, i64),
+    LookAtSlots,
     Step(u64),
     AskOver(u64, u32),
     StoreAgain(u64, u32),
@@ -158,17 +173,22 @@ pub(crate) struct World {
     pub(crate) list: BTreeMap<WorkflowId, bool>,
     /// Lines of which nobody heard whether they arrived.
     pub(crate) lines_lost: u64,
+    /// How often somebody had to wait for a slot.
+    pub(crate) waits_for_slots: u64,
     pub(crate) queues: BTreeMap<Place, Queue>,
     pub(crate) processes: BTreeMap<Who, Process>,
     pub(crate) orchestrators: Vec<Replica>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) effects: Effects,
+    pub(crate) slots: BTreeMap<Slot, (Table, u64)>,
     pub(crate) plans: BTreeMap<WorkflowId, Arc<CheckedPlan>>,
     pub(crate) judges: BTreeMap<WorkflowId, Judge>,
     /// Workflows of which some replica has seen that their log is damaged.
     pub(crate) known_damaged: BTreeSet<WorkflowId>,
     /// Who knows of something that has vanished from which log.
     pub(crate) vanished: BTreeSet<(Who, u32, WorkflowId)>,
+    /// What has vanished: where it stood, and its id.
+    pub(crate) lost: BTreeMap<(WorkflowId, u64), String>,
     /// Those of them that wrote on since.
     pub(crate) must_be_noticed: BTreeSet<(Who, u32, WorkflowId)>,
     pub(crate) letters: u64,
@@ -202,15 +222,18 @@ impl World {
             log: Log::default(),
             list: BTreeMap::new(),
             lines_lost: 0,
+            waits_for_slots: 0,
             queues,
             processes: BTreeMap::new(),
             orchestrators: vec![],
             workers: vec![],
             effects: Effects::default(),
+            slots: BTreeMap::new(),
             plans: BTreeMap::new(),
             judges: BTreeMap::new(),
             known_damaged: BTreeSet::new(),
             vanished: BTreeSet::new(),
+            lost: BTreeMap::new(),
             must_be_noticed: BTreeSet::new(),
             letters: 0,
             refused: vec![],

@@ -44,6 +44,11 @@ fn at_every_point(at_worker: bool, pause_ms: i64, orchestrators: usize) -> Vec<L
     struck.collect()
 }
 
+/// Whether it is no letter that a decision answers.
+fn by_itself(cause: &str) -> bool {
+    cause == "timer" || cause == "slots"
+}
+
 /// Whoever was told what: three tasks were asked for and done once each.
 fn all_done_once(lived: &Lived) {
     let n = |what: &str| lived.seen.get(what).copied().unwrap_or(0);
@@ -54,7 +59,7 @@ fn all_done_once(lived: &Lived) {
         (&lived.seen, &lived.causes)
     );
     assert!(
-        lived.causes.iter().all(|(cause, n)| *n == 1 || cause == "timer"),
+        lived.causes.iter().all(|(cause, n)| *n == 1 || by_itself(cause)),
         "{:#?}",
         (&lived.seen, &lived.causes)
     );
@@ -91,7 +96,7 @@ fn puback_lost_retried() {
             (&lived.seen, &lived.causes)
         );
         // A letter that comes again may find that it is time for a retry; that is a decision, too.
-        let again = lived.causes.iter().filter(|(cause, _)| *cause != "timer").map(|(_, n)| n - 1);
+        let again = lived.causes.iter().filter(|(cause, _)| !by_itself(cause)).map(|(_, n)| n - 1);
         let retried = lived.seen.get("retried").copied().unwrap_or(0);
         assert!(u64::from(again.sum::<u32>()) <= retried, "{:#?}", (&lived.seen, &lived.causes));
     }
@@ -170,6 +175,23 @@ fn worker_dies_mid_task() {
     for lived in at_every_point(true, 0, 2) {
         assert_eq!(lived.seen.get("done"), Some(&1), "{:#?}", (&lived.seen, &lived.causes));
     }
+}
+
+#[test]
+fn what_is_locked_or_limited_is_held_by_no_more_and_leaks_nowhere() {
+    let plan = plans::plan(
+        "approval: none\ntasks:\n  one: {does: a.make, title: T, locks: [x], timeout: 90s}\n  two: \
+         {does: b.make, title: T, locks: [x, y], timeout: 90s}\n  see: {does: a.look, title: T, \
+         needs: [two], timeout: 90s}\n",
+    );
+    let quirks = Quirks { crash: 25, pause: 25, lost_ack: 25, trouble: 25, ..Quirks::default() };
+    let mut waited = 0;
+    for seed in 0..STORIES {
+        let (plan, workflows) = (Some(Arc::clone(&plan)), 4);
+        let lived = live(&Setup { plan, workflows, ..Setup::quiet(seed, quirks) });
+        waited += lived.seen["slots waited for"];
+    }
+    assert!(waited > STORIES, "nobody had to wait for a slot");
 }
 
 #[test]

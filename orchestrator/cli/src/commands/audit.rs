@@ -160,6 +160,7 @@ fn word(entry: &Entry) -> Option<Word> {
         | Event::TaskDone { .. }
         | Event::TaskFailed { .. }
         | Event::TaskTimedOut { .. }
+        | Event::SlotsAwaited { .. }
         | Event::RetryScheduled { .. }
         | Event::TaskHeld { .. }
         | Event::ScopeClosing { .. }

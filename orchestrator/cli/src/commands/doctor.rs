@@ -15,6 +15,7 @@ use crate::{
     exit::Exit,
     home::Home,
     services::{self, Service},
+    slot_view,
     supervise::fleet,
     table::table,
     term::{self, Term, Tone},
@@ -106,6 +107,9 @@ async fn mesh(client: &Client, home: &Home, findings: &mut Vec<Finding>) -> Resu
         Ok(owners) => shares(&owners),
         Err(error) => fail("partitions", deadelus_mesh::chain(&error), "deadelus up".to_owned()),
     });
+    for table in client.slots().await.unwrap_or_default() {
+        findings.push(ok(&table.slot, slot_view::line(&table)));
+    }
     // Where no bucket is yet, the streams' findings say so.
     let cards = client.cards().await.unwrap_or_default();
     let lag = lag(client).await;

@@ -52,6 +52,16 @@ pub(crate) async fn text(
     Ok(plan_view::text(plan, origin, &outputs, Term::stdout()))
 }
 
+/// The same plan with another priority: another plan, with another digest.
+pub(super) async fn with_priority(
+    client: &Client,
+    plan: &CheckedPlan,
+    priority: i32,
+) -> Result<CheckedPlan, CliError> {
+    let plan = deadelus_core::Plan { priority, ..plan.plan().clone() };
+    CheckedPlan::check(plan, &client.cards().await?).map_err(refused)
+}
+
 /// Makes the plan, or says why there is none.
 pub(crate) async fn make(client: &Client, wish: &Wish) -> Result<(CheckedPlan, Origin), CliError> {
     let plan_file = match &wish.file {

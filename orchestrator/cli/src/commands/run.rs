@@ -27,6 +27,10 @@ struct Begun<'a> {
 pub(crate) async fn run(place: &Place, args: &Run) -> Result<Exit, CliError> {
     let client = Client::connect(place).await?;
     let (checked, origin) = plan::make(&client, &args.wish).await?;
+    let checked = match args.priority {
+        Some(priority) => plan::with_priority(&client, &checked, priority).await?,
+        None => checked,
+    };
     if !args.output.is_json() {
         term::say(&plan::text(&client, &checked, &origin).await?)?;
         term::say("\n")?;

@@ -215,6 +215,11 @@ impl CheckedPlan {
         self.positions.get(id).copied()
     }
 
+    /// Whether any task holds a lock.
+    pub(crate) fn has_locks(&self) -> bool {
+        self.tasks.iter().any(|task| !task.locks.is_empty())
+    }
+
     /// The scopes, in the order of their ids.
     pub fn scopes(&self) -> &[CheckedScope] {
         &self.scopes

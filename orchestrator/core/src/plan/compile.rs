@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     expr::{Expression, Names, Template},
-    limits::{ATTEMPTS_DEFAULT, ATTEMPTS_MAX, PLAN_EXPRESSIONS_MAX},
+    limits::{ATTEMPTS_DEFAULT, ATTEMPTS_MAX, PLAN_EXPRESSIONS_MAX, PRIORITY_MAX},
 };
 
 /// The tasks in their order and the scopes; none, with problems added, if the plan makes no sense.
@@ -63,6 +63,10 @@ pub(super) fn bounded(plan: &Plan) -> Result<(), Problems> {
 fn whole(plan: &Plan, problems: &mut Problems) {
     if plan.tasks.is_empty() {
         problems.add("tasks", "a plan has at least one task");
+    }
+    if plan.priority.unsigned_abs() > PRIORITY_MAX.unsigned_abs() {
+        let what = format!("{} is not between -{PRIORITY_MAX} and {PRIORITY_MAX}", plan.priority);
+        problems.add("priority", what);
     }
     for id in plan.scopes.keys() {
         problems.keep(format!("scopes.{id}"), id.parse::<TaskId>());

@@ -36,7 +36,7 @@ impl Workflow {
     /// # Errors
     /// Every other event.
     pub fn begin(id: WorkflowId, event: &Event, at_unix_ms: i64) -> Result<Self, Impossible> {
-        let Event::Accepted { plan, submitted_by, traceparent, forked_from } = event else {
+        let Event::Accepted { plan, submitted_by, traceparent, forked_from, shared } = event else {
             return Err(Impossible::new(format!("{event:?}"), "nothing was accepted before"));
         };
         Ok(Self {
@@ -47,6 +47,7 @@ impl Workflow {
             submitted_by: submitted_by.clone(),
             traceparent: traceparent.clone(),
             forked_from: forked_from.clone(),
+            shared: shared.clone(),
             accepted_unix_ms: at_unix_ms,
             gates: BTreeMap::new(),
             order: None,
@@ -77,6 +78,7 @@ impl Workflow {
                 let decision = (*approved, by.clone(), reason.clone());
                 self.waiting_gate("GateDecided", gate)?.decision = Some(decision);
             }
+            Event::SlotsAwaited { attempt } => self.slots_awaited(attempt, at)?,
             Event::TaskRequested { attempt, deadline_unix_ms: deadline } => {
                 let in_flight = InFlight { since_unix_ms: at, deadline_unix_ms: *deadline };
                 self.moved("TaskRequested", &attempt.task, |t, _| t.requested(attempt, in_flight))?;
@@ -137,6 +139,11 @@ impl Workflow {
             return Err(Impossible::new("TaskInherited", "it is no fork"));
         }
         self.moved("TaskInherited", task, |t, _| t.inherited(result))
+    }
+
+    fn slots_awaited(&mut self, attempt: &Attempt, at: i64) -> Result<(), Impossible> {
+        let ticket = self.events + 1;
+        self.moved("SlotsAwaited", &attempt.task, |t, _| t.slots_awaited(attempt, ticket, at))
     }
 
     fn task_done(

@@ -1,7 +1,7 @@
 //! What is to be taken back, and in which order. The order falls out of the graph: undoable is
 //! what nothing stands on any more.
 
-use deadelus_proto::{Effect, TaskId};
+use deadelus_proto::{Direction, Effect, TaskId};
 
 use super::{EffectState, Workflow};
 
@@ -64,7 +64,8 @@ impl Workflow {
         let locks_free = |at: &usize| {
             self.plan.tasks()[*at].locks.iter().all(|l| !held.contains_key(l.as_str()))
         };
-        let free = self.undoable().into_iter().filter(locks_free);
+        let waits = |at: &usize| !self.awaits(*at, Direction::Undo);
+        let free = self.undoable().into_iter().filter(locks_free).filter(waits);
         free.filter_map(|at| self.tasks[at].undo_retry_due()).collect()
     }
 

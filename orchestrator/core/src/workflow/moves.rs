@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use deadelus_proto::{Aftermath, Direction, Done, Effect, ErrorClass, Failure, Undo};
 
-use super::{EffectState, InFlight, Progress, Skip, TaskState};
+use super::{Awaits, EffectState, InFlight, Progress, Skip, TaskState};
 use crate::{
     event::{Attempt, Told},
     fork::Kept,
@@ -19,6 +19,7 @@ impl TaskState {
                 if attempt.number == self.attempt + 1 =>
             {
                 self.attempt = attempt.number;
+                self.awaits = None;
                 self.progress = Progress::Doing(in_flight);
                 Some(())
             }
@@ -26,11 +27,27 @@ impl TaskState {
                 if attempt.number == self.undo_attempt + 1 =>
             {
                 self.undo_attempt = attempt.number;
+                self.awaits = None;
                 self.effect = EffectState::Undoing(in_flight);
                 Some(())
             }
             (Direction::Do | Direction::Undo, _, _) => None,
         }
+    }
+
+    /// It will be asked for once it has its slots.
+    pub(super) fn slots_awaited(&mut self, attempt: &Attempt, ticket: u64, at: i64) -> Option<()> {
+        let next = match (attempt.direction, &self.progress, &self.effect) {
+            (Direction::Do, Progress::Waiting | Progress::Again { .. }, _) => self.attempt + 1,
+            (Direction::Undo, _, EffectState::Stands | EffectState::UndoAgain { .. }) => {
+                self.undo_attempt + 1
+            }
+            (Direction::Do | Direction::Undo, _, _) => return None,
+        };
+        let (direction, number) = (attempt.direction, attempt.number);
+        let awaits = Awaits { direction, number, ticket, since_unix_ms: at };
+        self.awaits = Some(Box::new(awaits));
+        (number == next).then_some(())
     }
 
     /// `Some(true)` when the effect must now be assumed although its attempt was given up.

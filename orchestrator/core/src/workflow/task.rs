@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use deadelus_proto::{Aftermath, Direction, Done, Failure, Undo};
 
-use super::go::Heard;
+use super::{Awaits, go::Heard};
 use crate::event::Told;
 
 /// What is known of one task.
@@ -28,6 +28,8 @@ pub struct TaskState {
     pub(super) tries_from: u32,
     /// The first undo attempt that counts against the effect that stands now.
     pub(super) undo_from: u32,
+    /// The slots it waits for; boxed, because most tasks never do.
+    pub(super) awaits: Option<Box<Awaits>>,
     /// What was heard of everybody who had a go at it.
     pub(super) heard: Heard,
 }

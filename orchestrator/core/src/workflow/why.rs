@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use deadelus_proto::{Failure, TaskId, TaskKey};
+use deadelus_proto::{Direction, Failure, TaskId, TaskKey};
 
-use super::{EffectState, Progress, Workflow};
+use super::{EffectState, Progress, Slot, Workflow};
 use crate::event::{Attempt, Gate};
 
 /// One thing that a workflow waits for.
@@ -70,6 +70,15 @@ pub enum Wait {
         /// Who holds it.
         holder: TaskId,
     },
+    /// Slots that tasks of other workflows have.
+    Slots {
+        /// Which attempt of what starts then.
+        key: TaskKey,
+        /// Of what.
+        slots: Vec<Slot>,
+        /// Since when, in milliseconds since the epoch.
+        since_unix_ms: i64,
+    },
     /// A person, because an undo failed.
     Stuck {
         /// The undo of which task.
@@ -86,7 +95,9 @@ impl Wait {
             Self::Person { .. } | Self::Paused { .. } | Self::Held { .. } | Self::Stuck { .. } => {
                 true
             }
-            Self::Answer { .. } | Self::Retry { .. } | Self::Lock { .. } => false,
+            Self::Answer { .. } | Self::Retry { .. } | Self::Lock { .. } | Self::Slots { .. } => {
+                false
+            }
         }
     }
 }
@@ -115,6 +126,11 @@ impl Workflow {
             self.why_task(at, &mut waits);
         }
         self.why_locks(&mut waits);
+        waits.extend(self.waiting_claims().into_iter().map(|claim| Wait::Slots {
+            key: claim.key,
+            slots: claim.slots,
+            since_unix_ms: claim.since_unix_ms,
+        }));
         waits
     }
 
@@ -153,6 +169,7 @@ impl Workflow {
         }
         if let Progress::Again { failure, not_before_unix_ms } = &task.progress
             && self.pause.is_none()
+            && !self.awaits(at, Direction::Do)
         {
             waits.push(Wait::Retry {
                 key: key(deadelus_proto::Direction::Do, task.attempt + 1),
@@ -205,6 +222,11 @@ impl fmt::Display for Wait {
             }
             Self::Lock { task, lock, holder } => {
                 write!(f, "{task}: waits for lock {lock}, which {holder} holds")
+            }
+            Self::Slots { key, slots, since_unix_ms } => {
+                let slots: Vec<String> = slots.iter().map(ToString::to_string).collect();
+                let (slots, since) = (slots.join(", "), utc(*since_unix_ms));
+                write!(f, "{}: waits for {slots} since {since}", attempt(key))
             }
             Self::Stuck { task, failure } => write!(f, "stuck: undo of {task} failed: {failure}"),
         }

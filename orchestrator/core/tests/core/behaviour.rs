@@ -1,11 +1,15 @@
 //! Forward: order, conditions, data flow, gates, locks, retries, timeouts, duplicates.
 
-use deadelus_core::{Command, Event, Input, Refusal, TaskStatus, Verdict};
+use deadelus_core::{
+    Command, Event, Input, Refusal, TaskStatus, Verdict,
+    limits::{OVERTAKEN_MAX_MS, PRIORITY_MAX},
+};
 use deadelus_proto::{Body, Direction, ErrorClass, News, TaskKey};
 use serde_json::json;
 
 use crate::fixture::{
-    Shell, TIMEOUT_MS, cancel, done, gate_input, plan, report, start, with_approval,
+    Shell, TIMEOUT_MS, cancel, done, gate_input, pause, plan, report, resume, start, start_shared,
+    undo, with_approval,
 };
 
 #[test]
@@ -192,6 +196,74 @@ fn two_tasks_never_hold_one_lock_at_once() {
     shell.wake();
     shell.done("a");
     assert_eq!(shell.now_asked(), ["b"]);
+}
+
+#[test]
+fn a_task_waits_for_its_slots_and_its_own_time_does_not_run() {
+    let plan = plan("priority: 2\ntasks:\n  a: {does: t.make, title: A, locks: [x], timeout: 5s}");
+    let mut shell = Shell::begin(start_shared(&plan, &["specialists.t"]));
+    assert_eq!(shell.now_asked(), Vec::<String>::new());
+    let claims = shell.workflow().claims();
+    let slots: Vec<String> = claims[0].slots.iter().map(ToString::to_string).collect();
+    assert_eq!(slots, ["lock x", "limit specialists.t"]);
+    assert_eq!(claims[0].rank_ms, 1_000 - 2 * 60_000, "a step of priority is a minute");
+    assert!(shell.why()[0].contains("waits for lock x, limit specialists.t"), "{:?}", shell.why());
+    assert_eq!(shell.workflow().wakes_at(), None, "no time runs while it waits");
+    shell.now_ms += 3_600_000;
+    shell.has_slots("a");
+    assert_eq!(shell.now_asked(), ["a"]);
+    assert_eq!(shell.workflow().wakes_at(), Some(shell.now_ms + 5_000));
+    assert_eq!(shell.workflow().claims()[0].ticket, None, "it has them while it is in flight");
+    shell.fails("a", ErrorClass::Unavailable);
+    assert_eq!(shell.workflow().claims(), [], "and not between two tries");
+    shell.wake();
+    shell.has_slots("a");
+    shell.done("a");
+    assert_eq!((shell.status().as_str(), shell.workflow().claims().len()), ("done", 0));
+}
+
+#[test]
+fn nobody_is_overtaken_by_who_came_much_later() {
+    let rank = |priority: i32, after_ms: i64| {
+        let tasks =
+            "{a: {does: t.look, title: A}, b: {does: t.look, title: B, needs: [a], locks: [x]}}";
+        let plan = plan(&format!("priority: {priority}\ntasks: {tasks}"));
+        let mut shell = Shell::begin(start_shared(&plan, &[]));
+        shell.now_ms += after_ms;
+        shell.done("a");
+        shell.workflow().claims()[0].rank_ms
+    };
+    let least = rank(-PRIORITY_MAX, 0);
+    assert!(rank(PRIORITY_MAX, OVERTAKEN_MAX_MS - 1) < least, "priority counts");
+    assert!(rank(PRIORITY_MAX, OVERTAKEN_MAX_MS + 1) > least, "and age counts more in the end");
+}
+
+#[test]
+fn an_undo_needs_the_slots_of_its_do() {
+    let plan = plan("tasks:\n  a: {does: t.make, title: A, locks: [x]}");
+    let mut shell = Shell::begin(start_shared(&plan, &[]));
+    shell.has_slots("a");
+    shell.done("a");
+    shell.input(undo());
+    assert_eq!(shell.now_asked(), Vec::<String>::new());
+    shell.has_slots("a");
+    assert_eq!(shell.now_asked(), ["a back"]);
+    shell.done("a");
+    assert_eq!(shell.status(), "undone");
+}
+
+#[test]
+fn slots_that_come_for_a_wait_that_is_over_start_nothing() {
+    let plan = plan("tasks:\n  a: {does: t.make, title: A, locks: [x]}");
+    let mut shell = Shell::begin(start_shared(&plan, &[]));
+    let late = shell.slots_of("a");
+    shell.input(pause());
+    assert_eq!(shell.workflow().claims(), [], "who is paused leaves them to others");
+    assert_eq!(shell.input(late.clone()).events, []);
+    shell.input(resume());
+    shell.input(cancel());
+    assert_eq!(shell.input(late).events, []);
+    assert_eq!(shell.status(), "cancelled");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use deadelus_core::{
-    CheckedPlan, Command, Event, Gate, Input, Plan, Refusal, Step, TaskStatus, Workflow, step,
+    Attempt, CheckedPlan, Command, Event, Gate, Input, Plan, Refusal, Shared, Step, TaskStatus,
+    Workflow, step,
 };
 use deadelus_proto::{
     Aftermath, Body, Capability, Check, CheckKind, Direction, Done, Effect, ErrorClass, Failure,
@@ -213,6 +214,21 @@ impl Shell {
         self.workflow().task(&id.parse().unwrap()).unwrap().1.status()
     }
 
+    /// All slots that `task` waits for are there.
+    pub(crate) fn has_slots(&mut self, task: &str) {
+        let slots = self.slots_of(task);
+        self.input(slots);
+    }
+
+    /// The same, for later.
+    pub(crate) fn slots_of(&self, task: &str) -> Input {
+        let claims = self.workflow().claims();
+        let claim = claims.iter().find(|claim| claim.key.task.as_str() == task).unwrap();
+        let (task, direction) = (claim.key.task.clone(), claim.key.direction);
+        let attempt = Attempt { task, direction, number: claim.key.attempt };
+        Input::SlotsHeld { attempt, ticket: claim.ticket.unwrap() }
+    }
+
     pub(crate) fn why(&self) -> Vec<String> {
         self.workflow().why().iter().map(ToString::to_string).collect()
     }
@@ -226,7 +242,19 @@ pub(crate) fn start(plan: &Arc<CheckedPlan>) -> Input {
         submitted_by: "ada".into(),
         traceparent: String::new(),
         fork: None,
+        shared: Shared::default(),
     }
+}
+
+/// The same where locks exclude the tasks of other workflows, and every limit is limited.
+pub(crate) fn start_shared(plan: &Arc<CheckedPlan>, limited: &[&str]) -> Input {
+    let Input::Start { workflow, plan, digest, submitted_by, traceparent, fork, .. } = start(plan)
+    else {
+        panic!("a start starts");
+    };
+    let limited = limited.iter().map(|limit| (*limit).to_owned()).collect();
+    let shared = Shared { locks: true, limited };
+    Input::Start { workflow, plan, digest, submitted_by, traceparent, fork, shared }
 }
 
 pub(crate) fn gate_input(plan: &CheckedPlan, gate: &str, approve: bool) -> Input {

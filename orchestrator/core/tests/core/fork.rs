@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadelus_core::{CheckedPlan, Fork, Input, Refusal, TaskStatus, Workflow};
+use deadelus_core::{CheckedPlan, Fork, Input, Refusal, Shared, TaskStatus, Workflow};
 use deadelus_proto::{ErrorClass, TaskId};
 use serde_json::json;
 
@@ -168,5 +168,6 @@ pub(crate) fn forked(plan: &Arc<CheckedPlan>, with: Fork) -> Input {
         panic!("a start starts");
     };
     let workflow = "wf-fork".parse().unwrap();
-    Input::Start { workflow, plan, digest, submitted_by, traceparent, fork: Some(with) }
+    let (fork, shared) = (Some(with), Shared::default());
+    Input::Start { workflow, plan, digest, submitted_by, traceparent, fork, shared }
 }

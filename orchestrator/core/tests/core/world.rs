@@ -9,18 +9,21 @@ mod properties;
 mod random_plan;
 mod specialists;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use deadelus_core::{
-    CheckedPlan, Command, EffectState, Ending, Event, Input, Refusal, Status, TaskStatus, Workflow,
-    step,
+    Attempt, CheckedPlan, Claim, Command, EffectState, Ending, Event, Input, Refusal, Slot, Status,
+    TaskStatus, Workflow, step,
 };
 use deadelus_proto::{Assignment, Effect, TaskKey};
 use fastrand::Rng;
 
 use crate::fixture::{
     cancel, delegate, gate_input_by, pause, report, resolve_stuck, resume, retry_stuck, retry_task,
-    skip_task, start, undo,
+    skip_task, start, start_shared, undo,
 };
 use properties::Properties;
 use random_plan::random_plan;
@@ -74,6 +77,7 @@ fn it_always_ends_and_the_world_is_as_it_says() {
             "delegated",
             "escalated",
             "nobody answered",
+            "waited for slots",
         ]
         .iter()
         .for_each(|what| rare(what));
@@ -107,7 +111,7 @@ impl World {
     fn live(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let plan = random_plan(&mut rng);
-        let begin = start(&plan);
+        let begin = if rng.bool() { start(&plan) } else { start_shared(&plan, &["targets.shop"]) };
         Self::new(rng, plan, begin).live_on()
     }
 
@@ -116,13 +120,14 @@ impl World {
     fn fork(mut self) -> Option<Self> {
         let from = self.rng.choice(self.plan.tasks())?.id.clone();
         let fork = self.state.as_ref()?.fork(&from).ok()?;
-        let Input::Start { workflow, plan, digest, submitted_by, traceparent, .. } =
-            start(&self.plan)
+        let Input::Start { workflow, plan, digest, submitted_by, traceparent, shared, .. } =
+            start_shared(&self.plan, &[])
         else {
             return None;
         };
         let fork = Some(fork);
-        let begin = Input::Start { workflow, plan, digest, submitted_by, traceparent, fork };
+        let begin =
+            Input::Start { workflow, plan, digest, submitted_by, traceparent, fork, shared };
         (self.rng.u8(..) < 80).then(|| Self::new(self.rng, self.plan, begin).live_on())
     }
 
@@ -176,7 +181,10 @@ impl World {
             }
             7 => self.time_passes(),
             8 => self.person_acts(),
-            _ => self.redrive(),
+            _ => {
+                self.redrive();
+                self.hand_out();
+            }
         }
     }
 
@@ -244,6 +252,24 @@ impl World {
                 self.dispatch(&key);
             }
         }
+    }
+
+    /// Slots that nobody has; now and then somebody hears of it late.
+    fn hand_out(&mut self) {
+        let claims = self.state.as_ref().map(Workflow::claims).unwrap_or_default();
+        let has = |claim: &&Claim| claim.ticket.is_none();
+        let mut locks: BTreeSet<&Slot> =
+            claims.iter().filter(has).flat_map(|claim| &claim.slots).collect();
+        locks.retain(|slot| matches!(slot, Slot::Lock(_)));
+        let waiting: Vec<&Claim> = claims.iter().filter(|claim| !has(claim)).collect();
+        let Some(claim) = self.rng.choice(&waiting) else { return };
+        let Some(ticket) = claim.ticket else { return };
+        if claim.slots.iter().any(|slot| locks.contains(slot)) {
+            return;
+        }
+        let (task, direction) = (claim.key.task.clone(), claim.key.direction);
+        let attempt = Attempt { task, direction, number: claim.key.attempt };
+        self.inbox.push(Input::SlotsHeld { attempt, ticket });
     }
 
     fn time_passes(&mut self) {
@@ -362,6 +388,7 @@ impl World {
                 }
                 Event::TaskTimedOut { .. } => count("timed out"),
                 Event::RetryScheduled { .. } => count("retried"),
+                Event::SlotsAwaited { .. } => count("waited for slots"),
                 Event::Ended { .. } => ended = true,
                 Event::Accepted { .. }
                 | Event::GateOpened { .. }

@@ -163,6 +163,7 @@ impl Properties {
             | Event::GateOpened { .. }
             | Event::GateDelegated { .. }
             | Event::GateDecided { .. }
+            | Event::SlotsAwaited { .. }
             | Event::RetryScheduled { .. }
             | Event::ScopeClosed { .. }
             | Event::StuckRetried { .. }
