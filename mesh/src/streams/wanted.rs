@@ -67,7 +67,7 @@ const INBOX_MAX_BYTES: i64 = 256 * MIB;
 const LOG_MAX_BYTES: i64 = 1_024 * MIB;
 
 /// Dead letters are for reading soon.
-const DEAD_MAX_BYTES: i64 = 64 * MIB;
+const DEAD_MAX_BYTES: i64 = 32 * MIB;
 const DEAD_MAX_AGE: Duration = Duration::from_hours(30 * 24);
 
 /// An advisory is about 500 bytes.
@@ -208,4 +208,17 @@ fn advisories(subjects: &Subjects) -> Vec<String> {
     let of =
         |kind| streams.iter().map(move |s| format!("$JS.EVENT.ADVISORY.CONSUMER.{kind}.{s}.*"));
     kinds.into_iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_fit_together_on_a_disk_of_four_gibibytes() {
+        let all = all(&Subjects::default(), 1);
+        let on_disk = all.iter().filter(|config| config.storage == StorageType::File);
+        let reserved: i64 = on_disk.map(|config| config.max_bytes).sum();
+        assert!(all.len() > 5 && reserved < 4_096 * MIB, "{} MiB", reserved / MIB);
+    }
 }
