@@ -6,7 +6,7 @@
 //! is found again by reading the state. One append is under way at a time; letters wait for it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -16,15 +16,12 @@ use deadelus_core::{
 use deadelus_mesh::{MeshError, append::Appended};
 use deadelus_proto::{SpecialistName, TaskKey, WorkflowId, pb};
 
-use crate::projection;
+use crate::{heard::Heard, projection};
 
 /// Letters that wait for one append: every task of the largest plan may report at once, and again.
 /// More of them are left to come again.
 const LETTERS_MAX: usize = 4_096;
-/// A task that was asked for and that no worker has spoken of for this long is sent again. Longer
-/// than a restart, shorter than a person's patience; the stream drops what it still remembers.
-const SILENT_FOR_MS: i64 = 30_000;
-/// How often a desk looks for such tasks.
+/// How often a desk looks for tasks that nobody speaks of.
 const REDRIVE_EVERY_MS: i64 = 10_000;
 /// A workflow that has ended is kept in memory this long, for late letters.
 const LINGER_MS: i64 = 5_000;
@@ -41,8 +38,7 @@ pub struct Desk<T> {
     log: Chain,
     work: Work<T>,
     waiting: VecDeque<Waiting<T>>,
-    /// When an attempt was last sent or spoken of.
-    heard: BTreeMap<TaskKey, i64>,
+    heard: Heard,
     shown: Option<(String, String)>,
     /// Letters that are answered once the list has what they led to: one entry per [`Act::Show`].
     unlisted: VecDeque<Vec<(T, Vec<String>)>>,
@@ -108,7 +104,7 @@ pub enum Fact<T> {
     Read(Chain),
     /// [`Act::Append`] is over.
     Appended(Result<Appended, MeshError>),
-    /// The stream has the assignment that [`Act::Send`] asked for.
+    /// The stream has the assignment that [`Act::Send`] or [`Act::SendAgain`] asked for.
     Sent(TaskKey),
     /// Whether the list has the oldest line that [`Act::Show`] asked for.
     Shown(bool),
@@ -144,8 +140,10 @@ pub enum Act<T> {
     /// This is what it has and wants of the slots from now on; what it no longer names is given back.
     /// To be followed by [`Fact::Slots`] for each wait, once it is over: also if it was over before.
     Claim(u64, Vec<Claim>),
-    /// Hand the assignment of this attempt to the stream.
+    /// Hand the assignment of this attempt to the stream, which drops it if it remembers it.
     Send(TaskKey),
+    /// The same, though the stream may remember it: what it remembers may be lost all the same.
+    SendAgain(TaskKey),
     /// Answer the letter, with what is wrong with it if anything is, and acknowledge it.
     Finish(T, Vec<String>),
     /// Somebody else was faster: hand the letter in again.
@@ -173,7 +171,7 @@ impl<T> Desk<T> {
             log,
             work: Work::Nothing,
             waiting: VecDeque::new(),
-            heard: BTreeMap::new(),
+            heard: Heard::default(),
             shown: None,
             unlisted: VecDeque::new(),
             claims: vec![],
@@ -211,8 +209,12 @@ impl<T> Desk<T> {
             // Asked for by a desk that was cleared in the meantime.
             Fact::Read(_) => {}
             Fact::Appended(outcome) => self.appended(outcome, at, &mut acts),
-            Fact::Sent(key) | Fact::Beat(key) => {
-                self.heard.insert(key, at.unix_ms);
+            Fact::Sent(key) => {
+                self.heard.sent(key, at.unix_ms);
+                return acts;
+            }
+            Fact::Beat(key) => {
+                self.heard.spoken_of(key, at.unix_ms);
                 return acts;
             }
             Fact::Shown(listed) => self.listed(listed, &mut acts),
@@ -313,7 +315,7 @@ impl<T> Desk<T> {
         self.claim(true, acts);
         self.settled(acts);
         // What this desk has sent before is looked after by the re-drive.
-        let unheard = self.outstanding().into_iter().filter(|key| !self.heard.contains_key(key));
+        let unheard = self.outstanding().into_iter().filter(|key| !self.heard.knows(key));
         acts.extend(unheard.map(Act::Send));
     }
 
@@ -425,7 +427,7 @@ impl<T> Desk<T> {
         self.settled(acts);
         if let Some(workflow) = self.log.workflow() {
             for key in events.iter().filter_map(|event| requested(workflow, event)) {
-                self.heard.insert(key.clone(), at.unix_ms);
+                self.heard.spoken_of(key.clone(), at.unix_ms);
                 acts.push(Act::Send(key));
             }
         }
@@ -510,15 +512,11 @@ impl<T> Desk<T> {
     /// Sends again what nobody has spoken of for long: no lost message can hang a workflow.
     fn redrive(&mut self, at: Moment, acts: &mut Vec<Act<T>>) {
         let in_flight = self.outstanding();
-        self.heard.retain(|key, _| in_flight.contains(key));
-        let heard = &self.heard;
-        let silent =
-            |key: &TaskKey| heard.get(key).is_none_or(|heard| at.unix_ms - heard >= SILENT_FOR_MS);
-        let silent: Vec<TaskKey> = in_flight.into_iter().filter(silent).collect();
+        let silent = self.heard.silent(in_flight, at.unix_ms);
         if !silent.is_empty() {
             tracing::info!(workflow = %self.id, tasks = silent.len(), "sent again: nobody spoke of them");
             deadelus_mesh::meters::redriven(silent.len());
-            acts.extend(silent.into_iter().map(Act::Send));
+            acts.extend(silent.into_iter().map(Act::SendAgain));
         }
     }
 

@@ -1,5 +1,5 @@
-//! Assignments on their way out. Sending one twice is sending it once: the stream drops a repetition
-//! it remembers, and a worker recognises one it does not.
+//! Assignments on their way out. Doing one twice is doing it once: the stream drops a repetition it
+//! remembers, unless it is to be kept, and a worker recognises one that reaches it.
 
 use async_nats::{HeaderMap, header::NATS_MESSAGE_ID};
 use bytes::Bytes;
@@ -43,18 +43,34 @@ pub(crate) struct Large {
     inputs: Bytes,
 }
 
+/// What becomes of an assignment that the stream remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repetition {
+    /// It is the first, as far as anybody knows: one more of it is dropped.
+    Dropped,
+    /// The first may be lost: one more of it is kept.
+    Kept,
+}
+
 /// The assignment of an attempt that is in flight.
 ///
 /// # Errors
 /// In words, when the attempt is not in flight.
-pub(crate) fn message(mesh: &Mesh, workflow: &Workflow, key: &TaskKey) -> Result<Message, String> {
+pub(crate) fn message(
+    mesh: &Mesh,
+    workflow: &Workflow,
+    key: &TaskKey,
+    repetition: Repetition,
+) -> Result<Message, String> {
     let assignment = workflow.assignment(key).map_err(|e| e.to_string())?;
     let capability = assignment.capability.clone();
     let subject = mesh.subjects.of(&Subject::Task(capability.clone()));
     let span = spans::send(workflow, &assignment, &subject);
     meters::sent(&format!("task.{capability}"));
     let mut headers = HeaderMap::new();
-    headers.insert(NATS_MESSAGE_ID, key.to_string());
+    if repetition == Repetition::Dropped {
+        headers.insert(NATS_MESSAGE_ID, key.to_string());
+    }
     trace::inject_from(&span, &mut headers);
     let assignment = pb::TaskAssignment::from(assignment);
     Ok(match large_inputs(&assignment) {

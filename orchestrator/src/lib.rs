@@ -13,6 +13,7 @@ pub mod config;
 pub mod desk;
 mod dispatch;
 mod drafts;
+mod heard;
 mod hub;
 mod inbox;
 pub mod journal;

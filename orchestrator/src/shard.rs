@@ -32,7 +32,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::{
     desk::{Act, Desk, Fact, Moment},
-    dispatch,
+    dispatch::{self, Repetition},
     hub::Parcel,
     inbox::Inbox,
     journal::Journal,
@@ -303,7 +303,8 @@ impl Shard {
                 self.pipeline.publish(subject, headers, bytes, asked).await;
             }
             Act::Claim(word, claims) => self.inbox.wishes.are(workflow, word, claims),
-            Act::Send(key) => self.send(key).await,
+            Act::Send(key) => self.send(key, Repetition::Dropped).await,
+            Act::SendAgain(key) => self.send(key, Repetition::Kept).await,
             Act::Finish(ticket, problems) => ticket.finish(self.journal.mesh(), problems).await,
             Act::Again(mut ticket) if ticket.may_race_again() => {
                 meters::append_conflict();
@@ -333,10 +334,10 @@ impl Shard {
         }
     }
 
-    async fn send(&mut self, key: TaskKey) {
+    async fn send(&mut self, key: TaskKey, repetition: Repetition) {
         let Some(workflow) = self.workflow(&key.workflow) else { return };
         let mesh = self.journal.mesh();
-        match dispatch::message(mesh, workflow, &key) {
+        match dispatch::message(mesh, workflow, &key, repetition) {
             Ok(dispatch::Message::Ready { subject, headers, bytes }) => {
                 self.pipeline.publish(subject, headers, bytes, Asked::Send(key)).await;
             }

@@ -296,7 +296,8 @@ impl World {
                 self.ask_as(at, Asked::Show(workflow.clone()), what);
             }
             Act::Claim(word, claims) => self.claim(at, workflow, word, claims),
-            Act::Send(key) => self.send(at, key),
+            Act::Send(key) => self.send(at, key, true),
+            Act::SendAgain(key) => self.send(at, key, false),
             Act::Finish(ticket, problems) => self.finish(at, ticket, problems),
             Act::Again(mut ticket) if ticket.races < RACES_MAX => {
                 ticket.races += 1;
@@ -369,7 +370,8 @@ impl World {
         }
     }
 
-    fn send(&mut self, at: usize, key: TaskKey) {
+    /// A repetition is dropped by a stream that remembers the first, unless it is to be kept.
+    fn send(&mut self, at: usize, key: TaskKey, droppable: bool) {
         let Some(seat) = self.orchestrators[at].seats.get(&key.workflow) else { return };
         if seat.desk.log().gap().is_some() {
             return self.wrong(format!("{key} is dispatched from a damaged log"));
@@ -382,7 +384,7 @@ impl World {
         self.say(|| format!("orchestrator {at}: sends {key}"));
         let name = assignment.capability.specialist().as_str();
         let of = SPECIALISTS.iter().position(|specialist| *specialist == name).unwrap_or(0);
-        let id = Some(key.to_string());
+        let id = droppable.then(|| key.to_string());
         let what = Request::Put(Place::Tasks(of), Box::new(Item::Task(Box::new(assignment))), id);
         self.ask_as(at, Asked::Send(key), what);
     }
