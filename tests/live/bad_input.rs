@@ -31,8 +31,8 @@ async fn a_plan_without_sense_is_refused_with_every_place() {
     let (_home, fleet) = small_shop();
     let ada = Person::at(&fleet).await;
     let swap = |from: &str, to: &str| ONE_INDEX.replace(from, to);
-    let deep = format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000));
-    let cases: [(String, &[&str]); 9] = [
+    let deep = |levels| format!("name: {}1{}", "[".repeat(levels), "]".repeat(levels));
+    let cases: [(String, &[&str]); 10] = [
         ("{ no plan".to_owned(), &["line 1"]),
         (String::new(), &["deadelus"]),
         (swap("title: Look\n", "titel: Look\n"), &["tasks.look", "titel"]),
@@ -40,7 +40,8 @@ async fn a_plan_without_sense_is_refused_with_every_place() {
         (swap("db.create_index", "db.create_indexx"), &["tasks.index.does", "create_indexx"]),
         (swap("target: shop", "target: shopp"), &["shopp"]),
         (swap("table: order_line", "tabel: order_line"), &["tasks.index", "tabel"]),
-        (swap("name: line_by_order", &format!("name: {deep}")), &["tasks.index"]),
+        (swap("name: line_by_order", &deep(100)), &["tasks.index", "nested deeper"]),
+        (swap("name: line_by_order", &deep(1_000)), &["brackets are open at once"]),
         ("#".repeat(PLAN_MAX_BYTES + 1), &["bytes"]),
     ];
     for (plan, parts) in cases {

@@ -90,6 +90,11 @@ fn cards() -> Vec<SpecialistCard> {
         let mut card: SpecialistCard = serde_json::from_slice(&printed.stdout).unwrap();
         let name = TARGET.parse().unwrap();
         card.targets = vec![TargetCard { name, facts: BTreeMap::new() }];
+        // Some builds keep the order of the types, others sort.
+        for capability in &mut card.capabilities {
+            capability.inputs_schema.sort_all_objects();
+            capability.outputs_schema.sort_all_objects();
+        }
         card
     });
     cards.into_iter().filter(|card| !card.capabilities.is_empty()).collect()
@@ -98,7 +103,10 @@ fn cards() -> Vec<SpecialistCard> {
 /// Of each capability the tasks of a plan; the one called `example` uses it, or is what it takes back.
 fn examples() -> BTreeMap<String, Value> {
     let text = fs::read_to_string(folder().join(EXAMPLES)).unwrap();
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{EXAMPLES}: {e}"))
+    let mut examples: Value =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{EXAMPLES}: {e}"));
+    examples.sort_all_objects();
+    serde_json::from_value(examples).unwrap()
 }
 
 fn folder() -> PathBuf {

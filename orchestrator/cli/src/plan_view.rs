@@ -47,7 +47,8 @@ pub(crate) fn outputs(cards: &[SpecialistCard]) -> Outputs {
     let capabilities = cards.iter().flat_map(|card| &card.capabilities);
     let names = |schema: &Value| {
         let properties = schema.get("properties").and_then(Value::as_object);
-        properties.map(|p| p.keys().cloned().collect()).unwrap_or_default()
+        let names: BTreeSet<&String> = properties.into_iter().flat_map(|p| p.keys()).collect();
+        names.into_iter().cloned().collect()
     };
     capabilities.map(|c| (c.name.clone(), names(&c.outputs_schema))).collect()
 }
