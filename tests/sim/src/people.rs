@@ -19,6 +19,9 @@ use crate::{
 /// not there.
 const DOUBT_MS: i64 = 90_000;
 
+/// Of what is stuck a person settles so much by hand, and has the rest tried again.
+const SETTLES_PERCENT: u8 = 40;
+
 impl World {
     pub(crate) fn start(&mut self, workflow: &WorkflowId) {
         let Some(plan) = self.plans.get(workflow).cloned() else { return };
@@ -96,7 +99,7 @@ impl World {
             return self.write(workflow, "undo", Input::Undo { by: by(), reason: reason() });
         }
         if let Some(task) = first(state, TaskStatus::Stuck) {
-            if self.mishap(self.quirks.trouble) {
+            if self.rng.u8(0..100) < SETTLES_PERCENT {
                 self.effects.remove(workflow, &task);
                 let input = Input::ResolveStuck { task, by: by(), reason: reason() };
                 return self.write(workflow, "resolve", input);

@@ -12,8 +12,6 @@ use deadelus_sim::{Broken, Setup};
 /// Worlds per run: about twenty seconds of a debug build on two cores. `simulate --seeds` lives through
 /// more.
 const SEEDS: u64 = 2_000;
-/// What is never seen is not tested; the rarest of it is a person who settles what is stuck.
-const SEEN_MIN: u64 = 3;
 
 #[test]
 fn whatever_goes_wrong_nothing_is_lost_doubled_or_stuck() {
@@ -37,7 +35,7 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_or_stuck() {
         "repeated effects",
         "alarms",
     ] {
-        assert!(seen.get(what).is_some_and(|n| *n >= SEEN_MIN), "{what} is too rare: {seen:#?}");
+        assert!(seen.get(what).is_some_and(|n| *n >= 10), "{what} is too rare: {seen:#?}");
     }
 }
 
