@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::provider::ProviderKey;
+use crate::webhook::WebhookSecret;
 
 /// More connections than this are a typing mistake: a small PostgreSQL allows 100 in all.
 pub const POOL_SIZE_MAX: usize = 64;
@@ -58,6 +59,9 @@ pub struct Config {
     /// The key to its account.
     #[serde(default)]
     pub provider_key: Option<ProviderKey>,
+    /// What the provider signs its events with. Without one every event is 401.
+    #[serde(default)]
+    pub webhook_secret: Option<WebhookSecret>,
 }
 
 fn default_pool_size() -> usize {
@@ -104,6 +108,7 @@ impl Config {
             order_lines_written_per_checkout: 0,
             provider_url: None,
             provider_key: None,
+            webhook_secret: None,
         }
     }
 

@@ -16,7 +16,9 @@ mod routes;
 mod seed;
 mod shop;
 mod store;
+mod subscriptions;
 mod visit;
+mod webhook;
 
 pub use config::{
     Config, ConfigError, DELAY_MAX_MS, Database, DatabaseUrlError, POOL_SIZE_MAX, WRITTEN_LINES_MAX,
@@ -25,6 +27,7 @@ pub use provider::ProviderKey;
 pub use revision::{Refusal, Revision};
 pub use seed::{LINES_PER_ORDER, PRODUCTS, Seed, SeedError, seed};
 pub use store::StoreError;
+pub use webhook::WebhookSecret;
 
 use std::io;
 use std::sync::Arc;

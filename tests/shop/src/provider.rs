@@ -84,7 +84,7 @@ impl Provider {
         Ok(all.iter().find(|p| p["metadata"]["payment_key"] == key).and_then(id))
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -119,6 +119,6 @@ impl Provider {
     }
 }
 
-fn id(payment: &Value) -> Option<String> {
-    payment["id"].as_str().map(str::to_owned)
+pub(crate) fn id(object: &Value) -> Option<String> {
+    object["id"].as_str().map(str::to_owned)
 }

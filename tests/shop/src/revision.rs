@@ -26,6 +26,8 @@ pub enum Revision {
     V2,
     /// One join, and payments: needs the table `payment`.
     V3,
+    /// One join, and subscriptions: needs their tables.
+    V4,
 }
 
 impl fmt::Display for Revision {
@@ -34,6 +36,7 @@ impl fmt::Display for Revision {
             Self::V1 => "v1",
             Self::V2 => "v2",
             Self::V3 => "v3",
+            Self::V4 => "v4",
         })
     }
 }
@@ -46,6 +49,7 @@ impl FromStr for Revision {
             "v1" => Ok(Self::V1),
             "v2" => Ok(Self::V2),
             "v3" => Ok(Self::V3),
+            "v4" => Ok(Self::V4),
             other => Err(Refusal {
                 wanted: Some(other.to_owned()),
                 error: "unknown revision".to_owned(),

@@ -17,6 +17,7 @@ use crate::payments::{Made, Order};
 use crate::revision::{Release, Revision};
 use crate::shop::{Basket, Placed, Shop, ShopError};
 use crate::store::StoreError;
+use crate::subscriptions;
 use crate::visit::{Account, Visit};
 
 /// A basket of the greatest size is a few kilobytes.
@@ -30,7 +31,7 @@ pub(crate) struct Premises {
     pub(crate) counters: Counters,
 }
 
-type Here = State<Arc<Premises>>;
+pub(crate) type Here = State<Arc<Premises>>;
 
 pub(crate) fn router(premises: Arc<Premises>) -> Router {
     let shop = Router::new()
@@ -39,6 +40,7 @@ pub(crate) fn router(premises: Arc<Premises>) -> Router {
         .route("/checkout/{id}", get(checkout))
         .route("/checkout", post(place))
         .route("/payments", get(payments).post(pay))
+        .merge(subscriptions::router())
         .fallback(|| async { no_such_page() })
         .layer(middleware::from_fn_with_state(Arc::clone(&premises), attend))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES));
@@ -122,7 +124,7 @@ async fn pay(
     }
 }
 
-fn no_such_page() -> Response {
+pub(crate) fn no_such_page() -> Response {
     refuse(StatusCode::NOT_FOUND, "no such page")
 }
 
@@ -201,16 +203,17 @@ fn stamped(
     answer
 }
 
-fn refuse(status: StatusCode, reason: &str) -> Response {
+pub(crate) fn refuse(status: StatusCode, reason: &str) -> Response {
     (status, Json(serde_json::json!({ "error": reason }))).into_response()
 }
 
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::NoOrder(_) => StatusCode::NOT_FOUND,
+            Self::NoOrder(_) | Self::NoSubscription(_) => StatusCode::NOT_FOUND,
             Self::NoProduct(_) | Self::Basket(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::OtherPayment => StatusCode::CONFLICT,
+            Self::OtherPayment | Self::OtherSubscription => StatusCode::CONFLICT,
+            Self::Forged(_) => StatusCode::UNAUTHORIZED,
             Self::Refused(_) => StatusCode::PAYMENT_REQUIRED,
             Self::ProviderAway
             | Self::NoProvider

@@ -92,6 +92,12 @@ pub(crate) enum ShopError {
     Basket(&'static str),
     #[error("the key was used for another payment")]
     OtherPayment,
+    #[error("the key was used for another subscription")]
+    OtherSubscription,
+    #[error("no subscription under the key {0}")]
+    NoSubscription(String),
+    #[error("the event is not believed: {0}")]
+    Forged(&'static str),
     #[error("the provider refused: {0}")]
     Refused(String),
     #[error("the provider does not answer; ask again under the same key")]
@@ -164,7 +170,7 @@ impl Shop {
         }
         match revision {
             Revision::V1 => line_by_line(lease, id).await,
-            Revision::V2 | Revision::V3 => joined(lease, id).await,
+            Revision::V2 | Revision::V3 | Revision::V4 => joined(lease, id).await,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Every statement the shop ever runs. One text serves both databases: SQLite takes `$1` as the
 //! name of its first parameter, so the parameters of a text must appear in their order.
 
+mod subscriptions;
+
 /// A statement by its purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Statement {
@@ -16,6 +18,13 @@ pub(crate) enum Statement {
     Payment,
     SettlePayment,
     Payments,
+    InsertSubscription,
+    Subscription,
+    SettleSubscription,
+    Subscriptions,
+    Invoices,
+    InsertEvent,
+    InsertInvoice,
     Begin,
     BeginImmediate,
     Commit,
@@ -36,6 +45,13 @@ impl Statement {
         Self::Payment,
         Self::SettlePayment,
         Self::Payments,
+        Self::InsertSubscription,
+        Self::Subscription,
+        Self::SettleSubscription,
+        Self::Subscriptions,
+        Self::Invoices,
+        Self::InsertEvent,
+        Self::InsertInvoice,
         Self::Begin,
         Self::BeginImmediate,
         Self::Commit,
@@ -86,6 +102,13 @@ impl Statement {
                 "SELECT idempotency_key, amount, currency, customer, reference FROM payment \
                  WHERE reference IS NOT NULL ORDER BY idempotency_key LIMIT $1"
             }
+            Self::InsertSubscription => subscriptions::INSERT,
+            Self::Subscription => subscriptions::ONE,
+            Self::SettleSubscription => subscriptions::SETTLE,
+            Self::Subscriptions => subscriptions::ALL,
+            Self::Invoices => subscriptions::INVOICES,
+            Self::InsertEvent => subscriptions::INSERT_EVENT,
+            Self::InsertInvoice => subscriptions::INSERT_INVOICE,
             Self::Begin => "BEGIN",
             Self::BeginImmediate => "BEGIN IMMEDIATE",
             Self::Commit => "COMMIT",
@@ -100,7 +123,7 @@ impl Statement {
 }
 
 /// The bound of every per-statement counter: texts are never made at run time.
-pub(crate) const STATEMENT_TEXTS_MAX: usize = 16;
+pub(crate) const STATEMENT_TEXTS_MAX: usize = 23;
 
 #[cfg(test)]
 mod tests {

@@ -45,8 +45,13 @@ impl Open {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_with(path, body, "").await
+    }
+
+    /// With more headers, each with the end of its line.
+    pub(crate) async fn post_with(&self, path: &str, body: &Value, headers: &str) -> Reply {
         let body = body.to_string();
-        let head = format!("POST {path} HTTP/1.1\r\ncontent-type: application/json\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\ncontent-type: application/json\r\n{headers}");
         ask(self.address, &format!("{head}content-length: {}\r\n", body.len()), &body).await
     }
 

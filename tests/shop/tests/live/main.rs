@@ -5,3 +5,4 @@ mod checks;
 mod common;
 mod postgres;
 mod sqlite;
+mod webhooks;

@@ -8,6 +8,7 @@ use deadelus_shop::{Config, Database};
 
 use crate::checks;
 use crate::common::{connect, open, seed, statement};
+use crate::webhooks;
 
 /// `deploy/postgres` exits with this when PostgreSQL is not installed.
 const NOT_INSTALLED: i32 = 3;
@@ -58,6 +59,7 @@ async fn postgres_gives_the_same_shop() {
     checks::both_revisions_give_the_same_answers(cluster.database()).await;
     checks::counters_are_exact_and_show_the_n_plus_one(cluster.database()).await;
     checks::a_release_is_followed_and_an_unknown_one_reported(cluster.database()).await;
+    webhooks::an_event_counts_once_whenever_it_comes(cluster.database()).await;
     checks::waiting_for_a_lock_and_for_the_pool_is_counted(cluster.database()).await;
     checks::a_lock_that_is_never_given_is_a_503_and_harms_nothing(cluster.database()).await;
     checks::a_floor_and_a_slow_service_are_not_the_database(cluster.database()).await;

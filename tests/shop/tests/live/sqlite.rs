@@ -6,11 +6,18 @@ use tokio::net::TcpStream;
 
 use crate::checks;
 use crate::common::{get, lock_order_1, open, seed, statement, until};
+use crate::webhooks;
 
 fn new_database() -> (tempfile::TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::Sqlite(folder.path().join("shop.db"));
     (folder, database)
+}
+
+#[tokio::test]
+async fn an_event_counts_once_whenever_it_comes() {
+    let (_folder, database) = new_database();
+    webhooks::an_event_counts_once_whenever_it_comes(database).await;
 }
 
 #[tokio::test]
