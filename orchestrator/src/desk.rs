@@ -101,7 +101,7 @@ pub enum Fact<T> {
     /// A letter has come.
     Letter(Letter<T>),
     /// [`Act::Read`] is done.
-    Read(Chain),
+    Read(Box<Chain>),
     /// [`Act::Append`] is over.
     Appended(Result<Appended, MeshError>),
     /// The stream has the assignment that [`Act::Send`] or [`Act::SendAgain`] asked for.
@@ -205,7 +205,7 @@ impl<T> Desk<T> {
             Fact::Letter(letter) => {
                 self.waiting.push_back(Waiting { letter, log_is_new: false });
             }
-            Fact::Read(log) if matches!(self.work, Work::Log) => self.read(log, &mut acts),
+            Fact::Read(log) if matches!(self.work, Work::Log) => self.read(*log, &mut acts),
             // Asked for by a desk that was cleared in the meantime.
             Fact::Read(_) => {}
             Fact::Appended(outcome) => self.appended(outcome, at, &mut acts),

@@ -169,7 +169,7 @@ impl Inbox {
                 if report.key.workflow != *workflow {
                     return Err(malformed(&"a report of another workflow"));
                 }
-                Input::Report(report)
+                Input::Report(Box::new(report))
             }
             Said::Start(start) => self.start(workflow, start, None)?,
             Said::Fork(mut fork) => {

@@ -193,7 +193,7 @@ impl Shard {
 
     async fn done(&mut self, workflow: WorkflowId, done: Slow) {
         match done {
-            Slow::Read(chain) => self.fact(&workflow, Fact::Read(*chain)).await,
+            Slow::Read(chain) => self.fact(&workflow, Fact::Read(chain)).await,
             Slow::Appended(over) => self.fact(&workflow, Fact::Appended(over)).await,
             Slow::Sent(key, Ok(())) => self.fact(&workflow, Fact::Sent(key)).await,
             Slow::Sent(key, Err(error)) => {

@@ -223,7 +223,7 @@ impl Story {
         let (key, reported_unix_ms) = (key.clone(), self.now_ms);
         let deliveries = if key.task.as_str() == "measure1" { 2 } else { 1 };
         let report = Report { key, instance, begun_unix_ms, reported_unix_ms, deliveries, news };
-        self.take(Input::Report(report));
+        self.take(Input::Report(Box::new(report)));
     }
 
     /// Decides, and writes what was decided as an orchestrator would.

@@ -42,7 +42,7 @@ pub enum Input {
         shared: Shared,
     },
     /// A specialist speaks.
-    Report(Report),
+    Report(Box<Report>),
     /// A person has looked.
     DecideGate {
         /// What waits.
@@ -311,7 +311,7 @@ fn take(draft: &mut Draft, input: Input) -> Result<(), Refusal> {
             let id = draft.workflow.id().clone();
             if same { Ok(()) } else { Err(Refusal::AlreadyStarted(id)) }
         }
-        Input::Report(report) => take_report(draft, report),
+        Input::Report(report) => take_report(draft, *report),
         Input::DecideGate { gate, approve, digest, by, reason } => {
             person::gate(draft, gate, approve, digest, by, reason)
         }

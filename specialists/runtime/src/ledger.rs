@@ -22,7 +22,7 @@ pub(crate) struct Entry {
     /// What the capability saw before the effect.
     pub(crate) before: Value,
     /// What came of it.
-    pub(crate) done: Option<Done>,
+    pub(crate) done: Option<Box<Done>>,
     /// Who wrote it down first, and when.
     pub(crate) intent: String,
     /// It was not good enough, and who wrote this is taking it back.
@@ -55,7 +55,7 @@ impl Standing {
         match held {
             None => Self::Fresh,
             Some(held) if held.entry.inputs != *inputs => Self::Conflict,
-            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => Self::Finished(done),
+            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => Self::Finished(*done),
             Some(held) => Self::Begun(held),
         }
     }
@@ -76,7 +76,7 @@ impl Overtaken {
     /// What an entry means for work that was begun under `own`.
     pub(crate) fn of(held: Option<Held>, own: &Entry) -> Self {
         match held {
-            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => Self::Finished(done),
+            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => Self::Finished(*done),
             Some(held) if held.entry.intent == own.intent && !held.entry.taking_back => {
                 Self::AtIt(held)
             }
@@ -144,7 +144,7 @@ fn encode(entry: &Entry) -> Bytes {
         inputs_sha256: entry.inputs.to_string(),
         undo: entry.undo.clone().map(Into::into),
         before_json: task::to_bytes(&entry.before),
-        done: entry.done.clone().map(Into::into),
+        done: entry.done.as_deref().cloned().map(Into::into),
         intent: entry.intent.clone(),
         taking_back: entry.taking_back,
     };
@@ -158,7 +158,7 @@ fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
         inputs: entry.inputs_sha256.parse()?,
         undo: entry.undo.map(Undo::try_from).transpose()?,
         before: task::json("before_json", &entry.before_json)?,
-        done: entry.done.map(Done::try_from).transpose()?,
+        done: entry.done.map(Done::try_from).transpose()?.map(Box::new),
         intent: entry.intent,
         taking_back: entry.taking_back,
     })
@@ -179,20 +179,23 @@ mod tests {
         Sha256::from_bytes([byte; 32])
     }
 
-    fn entry(done: bool) -> Entry {
-        let done = done.then(|| Done {
+    fn made() -> Done {
+        Done {
             outputs: Body::Inline(json!({"index": "ix"})),
             checks: vec![Check::equal("valid", 1, 1)],
             artefacts: vec![],
             residue: vec![],
             reconciled: false,
             undo: None,
-        });
+        }
+    }
+
+    fn entry(done: bool) -> Entry {
         Entry {
             inputs: digest(1),
             undo: None,
             before: json!({"fingerprint": "f"}),
-            done,
+            done: done.then(|| Box::new(made())),
             intent: "light-1#1 5".to_owned(),
             taking_back: false,
         }
@@ -213,19 +216,18 @@ mod tests {
 
     #[test]
     fn what_an_entry_means() {
-        let done = entry(true).done.unwrap();
         assert_eq!(Standing::of(None, &digest(1)), Standing::Fresh);
         let (begun, finished) = (held(entry(false)), held(entry(true)));
         assert_eq!(Standing::of(Some(begun.clone()), &digest(1)), Standing::Begun(begun));
-        assert_eq!(Standing::of(Some(finished.clone()), &digest(1)), Standing::Finished(done));
+        assert_eq!(Standing::of(Some(finished.clone()), &digest(1)), Standing::Finished(made()));
         assert_eq!(Standing::of(Some(finished), &digest(2)), Standing::Conflict);
     }
 
     #[test]
     fn what_it_means_to_be_overtaken() {
-        let (own, done) = (entry(false), entry(true).done.unwrap());
+        let own = entry(false);
         let finished = Some(held(entry(true)));
-        assert_eq!(Overtaken::of(finished, &own), Overtaken::Finished(done));
+        assert_eq!(Overtaken::of(finished, &own), Overtaken::Finished(made()));
         let at_it = held(entry(false));
         assert_eq!(Overtaken::of(Some(at_it.clone()), &own), Overtaken::AtIt(at_it));
         let taking_back = Entry { taking_back: true, ..entry(false) };

@@ -102,7 +102,7 @@ pub(crate) async fn change(
 async fn finish(desk: Desk<'_>, key: &str, mut held: Held, done: Done) -> Result<Done, Failure> {
     let done = Done { undo: held.entry.undo.clone(), ..done };
     for _ in 0..WRITERS_MAX {
-        let entry = Entry { done: Some(done.clone()), ..held.entry.clone() };
+        let entry = Entry { done: Some(done.clone().into()), ..held.entry.clone() };
         if desk.ledger.write(key, entry, held.revision).await?.is_some() {
             return Ok(done);
         }

@@ -161,7 +161,7 @@ impl World {
                 self.append_next(at, &workflow, next);
             }
             (Asked::Read(empty, looks), Said::Log(log)) => {
-                let (workflow, mut chain) = (empty.id().clone(), (*empty).clone());
+                let (workflow, mut chain) = (empty.id().clone(), empty.clone());
                 for (sequence, bytes) in log {
                     let _link = chain.read(sequence, &bytes);
                 }

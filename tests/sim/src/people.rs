@@ -71,7 +71,7 @@ impl World {
             deliveries: 1,
             news: News::Failed(Failure::new(ErrorClass::Unavailable, "not now")),
         };
-        let (from, input) = (id("a"), Input::Report(report));
+        let (from, input) = (id("a"), Input::Report(Box::new(report)));
         let mail = Mail { workflow, from, id: "stranger".to_owned(), input };
         self.put(Place::Inbox, Item::Mail(Box::new(mail)), None);
     }

@@ -439,7 +439,8 @@ impl World {
             news,
         };
         let from = id(worker.specialist);
-        Some(Mail { workflow: key.workflow, from, id: letter, input: Input::Report(report) })
+        let input = Input::Report(Box::new(report));
+        Some(Mail { workflow: key.workflow, from, id: letter, input })
     }
 
     fn changes(&self, job: &Job) -> bool {

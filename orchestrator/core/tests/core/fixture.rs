@@ -316,14 +316,14 @@ pub(crate) fn resolve_stuck(task: &str) -> Input {
 }
 
 pub(crate) fn report(key: &TaskKey, news: News) -> Input {
-    Input::Report(Report {
+    Input::Report(Box::new(Report {
         key: key.clone(),
         instance: "t-1".into(),
         begun_unix_ms: 1,
         reported_unix_ms: 2,
         deliveries: 1,
         news,
-    })
+    }))
 }
 
 pub(crate) fn done(outputs: Value) -> Done {

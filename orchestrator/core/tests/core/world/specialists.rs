@@ -11,7 +11,7 @@ use deadelus_proto::{
     Aftermath, Assignment, Direction, ErrorClass, Failure, News, TaskId, TaskKey, Undo,
 };
 use fastrand::Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixture::done;
 
@@ -46,7 +46,7 @@ enum Act {
     Land,
     TakeBackOwn,
     Remove,
-    Say(News),
+    Say(Box<News>),
 }
 
 impl Specialists {
@@ -127,7 +127,7 @@ impl Specialists {
                 None
             }
             Act::Say(news) => {
-                let news = self.reconciled(&key, news);
+                let news = self.reconciled(&key, *news);
                 self.answered(&key, &news);
                 Some((key, news))
             }
@@ -167,7 +167,7 @@ impl Specialists {
 }
 
 fn doing(rng: &mut Rng, changes: bool, has_way_back: bool, accidents: u8) -> Vec<Act> {
-    let success = Act::Say(News::Done(done(json!({"n": rng.u32(0..8)}))));
+    let success = says_done(json!({"n": rng.u32(0..8)}));
     let mut steps = if has_way_back { vec![Act::Announce] } else { vec![] };
     let mut land = || {
         if changes {
@@ -211,7 +211,7 @@ fn doing(rng: &mut Rng, changes: bool, has_way_back: bool, accidents: u8) -> Vec
 }
 
 fn undoing(rng: &mut Rng, accidents: u8) -> Vec<Act> {
-    let success = vec![Act::Remove, Act::Say(News::Done(done(json!({}))))];
+    let success = vec![Act::Remove, says_done(json!({}))];
     let mishap = rng.u8(0..100) < accidents && rng.bool();
     match if mishap { rng.u8(8..12) } else { 0 } {
         0..8 => success,
@@ -223,5 +223,10 @@ fn undoing(rng: &mut Rng, accidents: u8) -> Vec<Act> {
 }
 
 fn fails(class: ErrorClass, aftermath: Aftermath) -> Act {
-    Act::Say(News::Failed(Failure { aftermath, ..Failure::new(class, "an accident") }))
+    let failure = Failure { aftermath, ..Failure::new(class, "an accident") };
+    Act::Say(Box::new(News::Failed(failure)))
+}
+
+fn says_done(outputs: Value) -> Act {
+    Act::Say(Box::new(News::Done(done(outputs))))
 }
