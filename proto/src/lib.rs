@@ -3,6 +3,7 @@
 //! [`pb`] is what travels; the checked types are what the code holds. A message is parsed once, at
 //! the edge, and holding the checked type is the proof that it was.
 
+pub mod canonical;
 pub mod card;
 pub mod failure;
 pub mod ids;

@@ -3,7 +3,6 @@
 //! A [`Plan`] has the right shape and nothing more. [`CheckedPlan`] is one that also makes sense:
 //! holding it is the proof. What the shape is, `plan.schema.json` says to editors.
 
-mod canonical;
 mod checked;
 mod compile;
 mod duration;

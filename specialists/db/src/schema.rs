@@ -3,6 +3,7 @@
 //! Pure: a value that both engines fill and every capability reads. It never holds a row of data,
 //! an owner, a statistic, or anything of the table in which Deadelus keeps its own history.
 
+use deadelus_runtime::fingerprint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -122,9 +123,8 @@ impl Schema {
     /// SHA-256 of the canonical catalogue, in hexadecimal. Equal for equal schemas, and for those
     /// only: the order of columns and the validity of indexes count, rows do not.
     pub fn fingerprint(&self) -> String {
-        let mut canonical = serde_json::json!({ "tables": self.tables, "objects": self.objects });
-        canonical.sort_all_objects();
-        deadelus_runtime::sha256(canonical.to_string().as_bytes()).to_string()
+        let catalogue = serde_json::json!({ "tables": self.tables, "objects": self.objects });
+        fingerprint(&catalogue).to_string()
     }
 
     /// The table of this name; exactly, or else without regard to case if only one is meant.

@@ -92,8 +92,8 @@ impl ReadCapability for Render {
 fn render(service: &Descriptor, kinds: &BTreeSet<Kind>) -> Result<Vec<Manifest>, Failure> {
     let manifest = |kind: &Kind| {
         let text = match kind {
-            Kind::Compose => yaml(&[compose::document(service)])?,
-            Kind::Kubernetes => yaml(&kubernetes::documents(service))?,
+            Kind::Compose => yaml(vec![compose::document(service)])?,
+            Kind::Kubernetes => yaml(kubernetes::documents(service))?,
             Kind::Haproxy => haproxy::text(service),
         };
         let sha256 = Some(fingerprint(&text));
@@ -106,8 +106,9 @@ fn digest(files: &[Manifest]) -> String {
     fingerprint(&files.iter().map(|file| file.text.as_str()).collect::<String>())
 }
 
-/// Documents one after the other; keys in their one order.
-fn yaml(documents: &[Value]) -> Result<String, Failure> {
+/// Documents one after the other; keys in their one order, whatever order the build keeps.
+fn yaml(mut documents: Vec<Value>) -> Result<String, Failure> {
+    documents.iter_mut().for_each(Value::sort_all_objects);
     let written = documents.iter().map(serde_yaml_ng::to_string).collect::<Result<Vec<_>, _>>();
     let written = written
         .map_err(|e| Failure::new(ErrorClass::Unsupported, format!("it has no YAML: {e}")))?;

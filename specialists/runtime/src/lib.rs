@@ -12,6 +12,7 @@ pub mod capability;
 pub mod config;
 pub mod context;
 pub mod file;
+mod fingerprint;
 mod hand;
 mod ledger;
 mod process;
@@ -31,8 +32,9 @@ pub use context::{Cancel, Context};
 pub use deadelus_mesh::{config::Secret, objects::sha256};
 pub use deadelus_proto::{
     Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Hazard, Idempotency,
-    TargetCard, TargetName, Undo, UndoClass,
+    TargetCard, TargetName, Undo, UndoClass, canonical,
 };
+pub use fingerprint::fingerprint;
 pub use process::main;
 pub use specialist::Specialist;
 pub use targets::{InvalidTarget, Problem, Targets};

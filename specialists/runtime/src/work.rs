@@ -6,14 +6,11 @@
 #[cfg(test)]
 mod tests;
 
-use deadelus_mesh::objects;
-use deadelus_proto::{
-    Aftermath, Body, Check, Direction, Done, ErrorClass, Failure, News, Sha256, Undo,
-};
+use deadelus_proto::{Aftermath, Body, Check, Direction, Done, ErrorClass, Failure, News, Undo};
 use serde_json::Value;
 
 use crate::{
-    Context, Found, Measured,
+    Context, Found, Measured, fingerprint,
     ledger::{Entry, Held, Ledger, Overtaken, Standing},
     report::Reporter,
     specialist::{ErasedChange, ErasedRead, Specialist, Work},
@@ -160,7 +157,7 @@ async fn intend(
     inputs: &Value,
     key: &str,
 ) -> Result<Intent, Failure> {
-    let digest = digest(inputs);
+    let digest = fingerprint(inputs);
     // Again: a replica that was a moment faster leaves an entry to go by.
     for _ in 0..WRITERS_MAX {
         match Standing::of(desk.ledger.read(key).await.map_err(unsure)?, &digest) {
@@ -303,14 +300,6 @@ fn in_words(check: &Check) -> String {
     } else {
         format!("{id}: {measured}, wanted {op} {threshold} ({note})")
     }
-}
-
-/// Of the canonical text. `serde_json` keeps keys sorted, unless some crate of the build asks it to
-/// keep them as they came.
-fn digest(inputs: &Value) -> Sha256 {
-    let mut inputs = inputs.clone();
-    inputs.sort_all_objects();
-    objects::sha256(inputs.to_string().as_bytes())
 }
 
 fn unsteady(key: &str) -> Failure {

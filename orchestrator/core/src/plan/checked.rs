@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deadelus_proto::{
     Capability, CapabilityName, Effect, Hazard, Sha256, SpecialistCard, SpecialistName, TargetName,
-    TaskId, UndoClass, limits::PLAN_MAX_BYTES,
+    TaskId, UndoClass, canonical, limits::PLAN_MAX_BYTES,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256 as Hasher};
 
-use super::{OnExhausted, OnFailure, Plan, Problems, canonical, compile, review};
+use super::{OnExhausted, OnFailure, Plan, Problems, compile, review};
 use crate::expr::{Expression, Template};
 
 /// A plan that makes sense. Its digest is what people approve.
@@ -181,8 +182,9 @@ impl CheckedPlan {
         let stored = Stored { capabilities: used.collect(), plan, production };
         let tree = serde_json::to_value(&stored).map_err(|e| Problems::one("", e.to_string()))?;
         let json = canonical::text(&tree);
+        let digest = Sha256::from_bytes(Hasher::digest(&json).into());
         let positions = tasks.iter().enumerate().map(|(n, t)| (t.id.clone(), n)).collect();
-        Ok(Self { digest: canonical::digest(&json), stored, json, tasks, positions, scopes })
+        Ok(Self { digest, stored, json, tasks, positions, scopes })
     }
 
     /// The plan as it was written.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability, blocking,
+    ReadCapability, blocking, canonical,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -122,9 +122,8 @@ struct Judged {
 }
 
 /// The decision: whether the new document stands.
-fn judge(old: &Document, mut applied: Applied) -> Result<Judged, Failure> {
-    applied.root.sort_all_objects();
-    let text = applied.root.to_string();
+fn judge(old: &Document, applied: Applied) -> Result<Judged, Failure> {
+    let text = canonical::text(&applied.root);
     let new = Document::parse("the new document", text.as_bytes())?;
     let known = validate::problems(old);
     let fresh: Vec<_> =

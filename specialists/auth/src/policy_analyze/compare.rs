@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::{Effect, Entities, Policy, PolicyId, PolicySet, Request, RequestEnv, Schema};
-use deadelus_runtime::Failure;
+use deadelus_runtime::{Failure, canonical};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -167,8 +167,7 @@ fn meaning(policy: &Policy) -> String {
     if let Some(json) = json.as_object_mut() {
         json.remove("annotations");
     }
-    json.sort_all_objects();
-    format!("{json}{}", links.concat())
+    format!("{}{}", canonical::text(&json), links.concat())
 }
 
 /// What asking needs.

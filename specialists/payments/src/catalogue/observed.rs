@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use deadelus_runtime::fingerprint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -89,9 +90,7 @@ impl Observed {
 
     /// SHA-256 of all of it.
     pub(crate) fn fingerprint(&self) -> String {
-        let mut canonical = serde_json::json!(self);
-        canonical.sort_all_objects();
-        deadelus_runtime::sha256(canonical.to_string().as_bytes()).to_string()
+        fingerprint(self).to_string()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use deadelus_runtime::{ErrorClass, Failure};
+use deadelus_runtime::{ErrorClass, Failure, canonical, sha256};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -204,10 +204,8 @@ impl Step {
         match self {
             Self::DeleteProduct { id } => client.delete(&format!("/v1/products/{id}")).await,
             Self::CreateProduct { .. } | Self::CreatePrice { .. } => {
-                let key = deadelus_runtime::sha256(
-                    format!("{key}.{}", serde_json::json!(self)).as_bytes(),
-                )
-                .to_string();
+                let step = canonical::text(&serde_json::json!(self));
+                let key = sha256(format!("{key}.{step}").as_bytes()).to_string();
                 client.post(&self.path(), &self.form(), Some(&key)).await
             }
             Self::SetProduct { .. } | Self::SetPrice { .. } => {
