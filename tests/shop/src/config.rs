@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::auth::AuthConfig;
 use crate::provider::ProviderKey;
 use crate::webhook::WebhookSecret;
 
@@ -62,6 +63,9 @@ pub struct Config {
     /// What the provider signs its events with. Without one every event is 401.
     #[serde(default)]
     pub webhook_secret: Option<WebhookSecret>,
+    /// Accounts, tokens and policies, for the revisions `auth-…`. Without it they are 503.
+    #[serde(default)]
+    pub auth: Option<AuthConfig>,
 }
 
 fn default_pool_size() -> usize {
@@ -109,6 +113,7 @@ impl Config {
             provider_url: None,
             provider_key: None,
             webhook_secret: None,
+            auth: None,
         }
     }
 
@@ -122,6 +127,9 @@ impl Config {
             config::Config::builder().add_source(file).build()?.try_deserialize()?;
         if let (Some(revision), Some(folder)) = (&config.revision_file, path.parent()) {
             config.revision_file = Some(folder.join(revision));
+        }
+        if let (Some(auth), Some(folder)) = (&mut config.auth, path.parent()) {
+            auth.are_relative_to(folder);
         }
         config.check()?;
         Ok(config)

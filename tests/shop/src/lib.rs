@@ -7,6 +7,7 @@
 //!
 //! It must never know that it is being watched: nothing here depends on Deadelus.
 
+mod auth;
 mod config;
 mod counters;
 mod payments;
@@ -20,6 +21,7 @@ mod subscriptions;
 mod visit;
 mod webhook;
 
+pub use auth::{AuthConfig, Claims, KeyError, Mode, SigningKey, token};
 pub use config::{
     Config, ConfigError, DELAY_MAX_MS, Database, DatabaseUrlError, POOL_SIZE_MAX, WRITTEN_LINES_MAX,
 };
@@ -38,6 +40,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::auth::Auth;
 use crate::counters::Counters;
 use crate::provider::Provider;
 use crate::revision::Release;
@@ -57,6 +60,9 @@ pub enum ServeError {
     /// The revision file cannot be followed.
     #[error("the shop does not know what to serve")]
     Revision(#[from] Refusal),
+    /// The key that tokens are signed with cannot be used.
+    #[error("nobody could log in")]
+    Key(#[from] KeyError),
     /// The database is not there or has no shop in it.
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
@@ -90,8 +96,9 @@ pub async fn open(config: Config) -> Result<Ready, ServeError> {
     let pool = Arc::new(Pool::open(&config).await?);
     let keys = config.provider_url.as_ref().zip(config.provider_key.clone());
     let provider = keys.map(|(url, key)| Provider::new(url, key));
+    let auth = config.auth.as_ref().map(Auth::open).transpose()?.map(Arc::new);
     let shop = Shop { config, pool, provider };
-    let premises = Premises { shop, release, counters: Counters::default() };
+    let premises = Premises { shop, release, counters: Counters::default(), auth };
     Ok(Ready(routes::router(Arc::new(premises))))
 }
 

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use deadelus_shop::{Config, Database, Seed};
+use deadelus_shop::{Claims, Config, Database, Seed, SigningKey};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -50,6 +51,33 @@ enum Command {
         #[arg(long)]
         port_file: Option<PathBuf>,
     },
+    /// Make the key that tokens are signed with, and show its public part as a JSON Web Key
+    Key {
+        /// Where the private part is written; it must not be there yet
+        #[arg(long)]
+        private: PathBuf,
+        /// The name of the key, which tokens carry
+        #[arg(long)]
+        kid: String,
+    },
+    /// Make a token, good or bad, to try the shop with
+    Token {
+        /// The private key
+        #[arg(long)]
+        private: PathBuf,
+        /// Whose it is
+        #[arg(long)]
+        email: String,
+        /// What they are
+        #[arg(long, default_value = "customer")]
+        role: String,
+        /// Whom it is for
+        #[arg(long, default_value = "shop")]
+        audience: String,
+        /// How long it is good, in seconds; below 0 it has expired
+        #[arg(long, default_value_t = 3_600, allow_negative_numbers = true)]
+        lifetime_s: i64,
+    },
 }
 
 #[tokio::main]
@@ -64,6 +92,14 @@ async fn main() -> anyhow::Result<()> {
             let config = Config::load(&config)
                 .with_context(|| format!("configuration {}", config.display()))?;
             serve(config, listen, port_file.as_deref()).await
+        }
+        Command::Key { private, kid } => {
+            say(&SigningKey::make(&private, &kid)?.public().to_string())
+        }
+        Command::Token { private, email, role, audience, lifetime_s } => {
+            let key = SigningKey::read(&private)?;
+            let claims = Claims::lasting(&email, &role, &audience, now_unix_s()?, lifetime_s);
+            say(&deadelus_shop::token(&key, &claims))
         }
     }
 }
@@ -105,6 +141,11 @@ fn write_port(path: &Path, port: u16) -> std::io::Result<()> {
     let whole = path.with_extension("part");
     std::fs::write(&whole, format!("{port}\n"))?;
     std::fs::rename(&whole, path)
+}
+
+fn now_unix_s() -> anyhow::Result<i64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(i64::try_from(since.as_secs())?)
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

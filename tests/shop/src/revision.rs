@@ -1,7 +1,7 @@
 //! Which revision of itself the shop serves: a release without code generation.
 //!
-//! v1 reads an order with one statement per line (the N+1); v2 reads it with one join, and v3 takes payments too. A small
-//! file says which. It is read again for each request, so that a release is in force for every
+//! v1 reads an order with one statement per line (the N+1); v2 reads it with one join, v3 takes
+//! payments too, and `auth-…` has accounts. A small file says which. It is read again for each request, so that a release is in force for every
 //! request that begins after the file was written; a request in flight keeps what it began with.
 //! The shop must never stop serving because of this file: what it cannot follow, it reports.
 
@@ -13,6 +13,8 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
+
+use crate::auth::Mode;
 
 /// The file holds one short JSON object; what is longer is another file.
 const REVISION_FILE_MAX_BYTES: u64 = 4_096;
@@ -28,6 +30,8 @@ pub enum Revision {
     V3,
     /// One join, and subscriptions: needs their tables.
     V4,
+    /// One join, and accounts: needs the table `account`.
+    Auth(Mode),
 }
 
 impl fmt::Display for Revision {
@@ -37,6 +41,9 @@ impl fmt::Display for Revision {
             Self::V2 => "v2",
             Self::V3 => "v3",
             Self::V4 => "v4",
+            Self::Auth(Mode::Off) => "auth-off",
+            Self::Auth(Mode::Report) => "auth-report",
+            Self::Auth(Mode::Enforce) => "auth-enforce",
         })
     }
 }
@@ -50,6 +57,9 @@ impl FromStr for Revision {
             "v2" => Ok(Self::V2),
             "v3" => Ok(Self::V3),
             "v4" => Ok(Self::V4),
+            "auth-off" => Ok(Self::Auth(Mode::Off)),
+            "auth-report" => Ok(Self::Auth(Mode::Report)),
+            "auth-enforce" => Ok(Self::Auth(Mode::Enforce)),
             other => Err(Refusal {
                 wanted: Some(other.to_owned()),
                 error: "unknown revision".to_owned(),

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Serialize;
 
+use crate::auth::{self, Auth};
 use crate::counters::{Counters, Report};
 use crate::payments::{Made, Order};
 use crate::revision::{Release, Revision};
@@ -29,6 +30,7 @@ pub(crate) struct Premises {
     pub(crate) shop: Shop,
     pub(crate) release: Release,
     pub(crate) counters: Counters,
+    pub(crate) auth: Option<Arc<Auth>>,
 }
 
 pub(crate) type Here = State<Arc<Premises>>;
@@ -41,12 +43,15 @@ pub(crate) fn router(premises: Arc<Premises>) -> Router {
         .route("/checkout", post(place))
         .route("/payments", get(payments).post(pay))
         .merge(subscriptions::router())
+        .merge(auth::router())
         .fallback(|| async { no_such_page() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&premises), auth::guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&premises), attend))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES));
     let internal = Router::new()
         .route("/healthz", get(healthz))
         .route("/internal/counters", get(counters))
+        .merge(auth::internal())
         .layer(middleware::from_fn_with_state(Arc::clone(&premises), stamp));
     shop.merge(internal).with_state(premises)
 }
@@ -233,7 +238,7 @@ impl IntoResponse for ShopError {
 }
 
 /// The whole chain: this shop is for people who want to know why.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

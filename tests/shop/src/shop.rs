@@ -35,7 +35,7 @@ pub(crate) struct Product {
 #[derive(Debug, Serialize)]
 pub(crate) struct Order {
     id: i64,
-    customer: String,
+    pub(crate) customer: String,
     /// Unix seconds.
     placed_at: i64,
 }
@@ -170,7 +170,9 @@ impl Shop {
         }
         match revision {
             Revision::V1 => line_by_line(lease, id).await,
-            Revision::V2 | Revision::V3 | Revision::V4 => joined(lease, id).await,
+            Revision::V2 | Revision::V3 | Revision::V4 | Revision::Auth(_) => {
+                joined(lease, id).await
+            }
         }
     }
 

@@ -25,6 +25,9 @@ pub(crate) enum Statement {
     Invoices,
     InsertEvent,
     InsertInvoice,
+    InsertAccount,
+    Account,
+    UpdateAccount,
     Begin,
     BeginImmediate,
     Commit,
@@ -52,6 +55,9 @@ impl Statement {
         Self::Invoices,
         Self::InsertEvent,
         Self::InsertInvoice,
+        Self::InsertAccount,
+        Self::Account,
+        Self::UpdateAccount,
         Self::Begin,
         Self::BeginImmediate,
         Self::Commit,
@@ -109,6 +115,17 @@ impl Statement {
             Self::Invoices => subscriptions::INVOICES,
             Self::InsertEvent => subscriptions::INSERT_EVENT,
             Self::InsertInvoice => subscriptions::INSERT_INVOICE,
+            Self::InsertAccount => {
+                "INSERT INTO account (email, username, password_hash, role) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+            }
+            Self::Account => {
+                "SELECT email, username, password_hash, role, bio, image FROM account \
+                 WHERE email = $1"
+            }
+            Self::UpdateAccount => {
+                "UPDATE account SET password_hash = $1, bio = $2, image = $3 WHERE email = $4"
+            }
             Self::Begin => "BEGIN",
             Self::BeginImmediate => "BEGIN IMMEDIATE",
             Self::Commit => "COMMIT",
@@ -123,7 +140,7 @@ impl Statement {
 }
 
 /// The bound of every per-statement counter: texts are never made at run time.
-pub(crate) const STATEMENT_TEXTS_MAX: usize = 23;
+pub(crate) const STATEMENT_TEXTS_MAX: usize = 26;
 
 #[cfg(test)]
 mod tests {

@@ -55,6 +55,12 @@ impl Open {
         ask(self.address, &format!("{head}content-length: {}\r\n", body.len()), &body).await
     }
 
+    /// As somebody with a token.
+    pub(crate) async fn get_as(&self, path: &str, token: &str) -> Reply {
+        let head = format!("GET {path} HTTP/1.1\r\nauthorization: Bearer {token}\r\n");
+        ask(self.address, &head, "").await
+    }
+
     pub(crate) async fn counters(&self) -> Value {
         self.get("/internal/counters").await.body
     }

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use deadelus_shop::{Config, Database};
 
+use crate::accounts;
 use crate::checks;
 use crate::common::{connect, open, seed, statement};
 use crate::webhooks;
@@ -67,6 +68,22 @@ async fn postgres_gives_the_same_shop() {
     checks::seeding_never_overwrites_a_shop_by_itself(cluster.database()).await;
     // Last: it leaves requests in flight.
     checks::a_connection_kept_during_a_slow_call_starves_the_pool(cluster.database()).await;
+}
+
+#[tokio::test]
+async fn accounts_are_the_same_on_postgres() {
+    for check in ["accounts-1", "accounts-2"] {
+        let Some(cluster) = Cluster::start(check) else { return };
+        let database = cluster.database();
+        match check {
+            "accounts-1" => {
+                accounts::whoever_knows_the_password_gets_a_token_that_is_believed(database).await;
+            }
+            _ => {
+                accounts::policies_are_told_in_report_only_and_decide_when_enforced(database).await;
+            }
+        }
+    }
 }
 
 #[tokio::test]

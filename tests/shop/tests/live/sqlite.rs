@@ -4,6 +4,7 @@ use deadelus_shop::{Config, Database, LINES_PER_ORDER};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::accounts;
 use crate::checks;
 use crate::common::{get, lock_order_1, open, seed, statement, until};
 use crate::webhooks;
@@ -66,6 +67,18 @@ async fn a_floor_and_a_slow_service_are_not_the_database() {
 async fn a_checkout_is_written_whole_or_not_at_all() {
     let (_folder, database) = new_database();
     checks::a_checkout_is_written_whole_or_not_at_all(database).await;
+}
+
+#[tokio::test]
+async fn whoever_knows_the_password_gets_a_token_that_is_believed() {
+    let (_folder, database) = new_database();
+    accounts::whoever_knows_the_password_gets_a_token_that_is_believed(database).await;
+}
+
+#[tokio::test]
+async fn policies_are_told_in_report_only_and_decide_when_enforced() {
+    let (_folder, database) = new_database();
+    accounts::policies_are_told_in_report_only_and_decide_when_enforced(database).await;
 }
 
 #[tokio::test]
