@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use deadelus_api::{Document, Policy, diff};
+use deadelus_runtime::Text;
 use serde_json::{Map, Value, json};
 
 /// The aim for both documents, parsing included.
@@ -36,7 +37,9 @@ fn measure(name: &str, base: &str, revision: &str) -> anyhow::Result<()> {
     for _ in 0..RUNS {
         let begun = Instant::now();
         let read = |text: &str| {
-            Document::parse("bench", text.as_bytes()).map_err(|failure| anyhow!("{failure}"))
+            Text::new("bench", text)
+                .and_then(|text| Document::parse(&text))
+                .map_err(|failure| anyhow!("{failure}"))
         };
         let (old, new) = (read(base)?, read(revision)?);
         let parsed = begun.elapsed();

@@ -2,11 +2,10 @@
 //!
 //! Nothing outside of the document is ever read: a `$ref` that leads elsewhere is refused.
 
-use deadelus_runtime::{ErrorClass, Failure};
-use serde_json::Value;
+use std::path::Path;
 
-/// A description this long is generated; the largest public ones are about as long.
-pub const DOCUMENT_MAX_BYTES: usize = 16 * 1024 * 1024;
+use deadelus_runtime::{Context, ErrorClass, Failure, Source, Text, blocking, invalid};
+use serde_json::Value;
 
 /// Values of a document once its YAML aliases are expanded: a few bytes each in an honest one.
 const NODES_MAX: usize = 4_000_000;
@@ -41,13 +40,27 @@ pub struct Document {
 }
 
 impl Document {
+    /// Reads what a task names.
+    ///
+    /// # Errors
+    /// Those of [`Source::text`] and [`Document::parse`].
+    pub(crate) async fn load(
+        source: &Source,
+        cx: &Context,
+        folder: &Path,
+    ) -> Result<Self, Failure> {
+        let text = source.text(cx, folder).await?;
+        blocking(move || Self::parse(&text)).await
+    }
+
     /// Reads JSON or YAML.
     ///
     /// # Errors
-    /// `invalid_input` when it is neither, too large, or no `OpenAPI` document; `unsupported` for
-    /// versions other than 3.0 and 3.1; `denied` for a `$ref` that leads out of the document.
-    pub fn parse(name: &str, text: &[u8]) -> Result<Self, Failure> {
-        let document = Self::from_value(name, value(name, text)?)?;
+    /// `invalid_input` when it is neither or no `OpenAPI` document; `unsupported` for versions
+    /// other than 3.0 and 3.1; `denied` for a `$ref` that leads out of the document.
+    pub fn parse(text: &Text) -> Result<Self, Failure> {
+        let name = &text.name;
+        let document = Self::from_value(name, text.tree()?)?;
         let away = references(&document.root, String::new()).into_iter().find(|r| !r.local());
         match away {
             None => Ok(document),
@@ -64,7 +77,6 @@ impl Document {
     /// # Errors
     /// As [`Document::parse`], except for references.
     pub fn from_value(name: &str, root: Value) -> Result<Self, Failure> {
-        let invalid = |text: String| Failure::new(ErrorClass::InvalidInput, text);
         if !within(&root, &mut NODES_MAX.clone()) {
             return Err(invalid(format!("{name}: over {NODES_MAX} values")));
         }
@@ -107,65 +119,6 @@ impl Document {
             (at, value) = (to, target);
         }
         (at, value)
-    }
-}
-
-/// The tree behind a text in JSON or YAML.
-///
-/// Keys are in the order of their bytes.
-///
-/// # Errors
-/// `invalid_input` when it is neither, or too large.
-pub(crate) fn value(name: &str, text: &[u8]) -> Result<Value, Failure> {
-    let invalid = |text: String| Failure::new(ErrorClass::InvalidInput, text);
-    if text.len() > DOCUMENT_MAX_BYTES {
-        let text = format!("{name}: {} bytes, at most {DOCUMENT_MAX_BYTES}", text.len());
-        return Err(invalid(text));
-    }
-    let text = std::str::from_utf8(text).map_err(|e| invalid(format!("{name}: {e}")))?;
-    let mut value = parsed(text).map_err(|problem| invalid(format!("{name}: {problem}")))?;
-    // They are sorted unless some crate of the build asks serde_json to keep them as they came.
-    value.sort_all_objects();
-    Ok(value)
-}
-
-fn parsed(text: &str) -> Result<Value, String> {
-    // JSON is YAML too, but its own parser is ten times as fast.
-    if text.trim_start().starts_with('{')
-        && let Ok(value) = serde_json::from_str(text)
-    {
-        return Ok(value);
-    }
-    json(serde_yaml_ng::from_str(text).map_err(|e| e.to_string())?)
-}
-
-/// YAML as JSON: keys such as `200:` become text, as every `OpenAPI` reader has it.
-fn json(yaml: serde_yaml_ng::Value) -> Result<Value, String> {
-    use serde_yaml_ng::Value as Yaml;
-    Ok(match yaml {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(b) => Value::Bool(b),
-        Yaml::Number(n) => serde_json::to_value(n).map_err(|e| e.to_string())?,
-        Yaml::String(s) => Value::String(s),
-        Yaml::Sequence(items) => {
-            Value::Array(items.into_iter().map(json).collect::<Result<_, _>>()?)
-        }
-        Yaml::Mapping(map) => {
-            let entry = |(key, value): (Yaml, Yaml)| Ok((json_key(key)?, json(value)?));
-            Value::Object(map.into_iter().map(entry).collect::<Result<_, String>>()?)
-        }
-        Yaml::Tagged(tagged) => return Err(format!("YAML tag {} is not allowed", tagged.tag)),
-    })
-}
-
-fn json_key(key: serde_yaml_ng::Value) -> Result<String, String> {
-    match json(key)? {
-        Value::String(key) => Ok(key),
-        Value::Number(key) => Ok(key.to_string()),
-        Value::Bool(key) => Ok(key.to_string()),
-        other @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
-            Err(format!("{other} cannot be the key of an object"))
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! | folder | what |
 //! |---|---|
 //! | `document.rs` | a parsed document, and following references in it |
-//! | `source.rs`, `target.rs` | where documents come from; what an operator configures |
+//! | `target.rs` | what an operator configures |
 //! | `operations.rs` | the operations of a document |
 //! | `validate/` | whether a document follows its standard and agrees with itself |
 //! | `lint/` | whether people can work with it, by Spectral's rules |
@@ -23,7 +23,6 @@ mod lint;
 mod operations;
 mod publish;
 mod route_check;
-mod source;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -45,8 +44,7 @@ use crate::{
 
 pub use self::{
     diff::{Change, Level, Policy, Waiver, diff},
-    document::{DOCUMENT_MAX_BYTES, Document, Version},
-    source::{InFolder, Inline, Source},
+    document::{Document, Version},
     target::ApiTarget,
 };
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
-    Measured, Prepared, UndoClass, UndoPromise,
+    Measured, Prepared, Source, UndoClass, UndoPromise, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,6 @@ use crate::{
     clock::now_unix_s,
     restore::LOCK_KEYS,
     served::{Before as Swap, Content, Kind, Served, digest},
-    source::{Source, invalid},
     target::Targets,
     token::KeySet,
 };

@@ -6,7 +6,7 @@
 //!
 //! | folder | what |
 //! |---|---|
-//! | `target.rs`, `source.rs` | what an operator configures; where policies and documents come from |
+//! | `target.rs` | what an operator configures |
 //! | `cedar/` | policies, schema and entities as one value, findings in them, and what they decide |
 //! | `policy_validate.rs`, `policy_test.rs` | whether policies fit their schema, and decide as wished |
 //! | `matrix/` | every role beside every operation of an API |
@@ -29,7 +29,6 @@ mod policy_validate;
 mod probe;
 mod restore;
 mod served;
-mod source;
 mod target;
 #[cfg(test)]
 mod testing;

@@ -11,17 +11,14 @@ use std::{
 };
 
 use deadelus_runtime::{
-    About, Artefact, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability,
-    blocking, sha256,
+    About, Artefact, Check, Context, Effect, Failure, Idempotency, InFolder, Measured,
+    ReadCapability, Source, blocking, invalid, sha256,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::scheme::{Scheme, Strength};
-use crate::{
-    source::{InFolder, Source, invalid},
-    target::Targets,
-};
+use crate::target::Targets;
 
 /// A hundred thousand short lines.
 const AUDIT_TIMEOUT: Duration = Duration::from_secs(60);

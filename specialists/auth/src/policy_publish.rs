@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Artefact, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found,
-    Idempotency, Measured, Prepared, UndoClass, UndoPromise, blocking,
+    Idempotency, Measured, Prepared, Source, Text, UndoClass, UndoPromise, blocking, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,6 @@ use crate::{
     policy_analyze::Analysis,
     restore::LOCK_POLICIES,
     served::{Before, Kind, NOTHING, Served, digest},
-    source::{Source, Text, invalid},
     target::Targets,
 };
 

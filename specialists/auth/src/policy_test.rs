@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use deadelus_runtime::{
-    About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability, blocking,
+    About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability, Source,
+    blocking, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cedar::{Answer, Ask, Bundle, Decision, Sources},
-    source::{Source, invalid},
     target::Targets,
 };
 

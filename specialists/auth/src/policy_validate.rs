@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use deadelus_runtime::{
-    About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability, blocking, sarif,
+    About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability, Source,
+    blocking, sarif,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cedar::{Finding, Findings, Sources, find},
-    source::Source,
     target::Targets,
 };
 

@@ -10,14 +10,12 @@ use std::{
 };
 
 use deadelus_runtime::{
-    CapabilityName, Context, ErrorClass, Failure, Prepared, Undo, UndoClass, blocking, file, sha256,
+    CapabilityName, Context, ErrorClass, Failure, Prepared, Undo, UndoClass, blocking, file,
+    invalid, sha256, source::TEXT_MAX_BYTES,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    restore,
-    source::{TEXT_MAX_BYTES, invalid},
-};
+use crate::restore;
 
 /// The digest of a file that is not there.
 pub(crate) const NOTHING: &str = "nothing";

@@ -6,14 +6,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use deadelus_runtime::{
-    About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    About, Check, Context, Effect, ErrorClass, Failure, Idempotency, InFolder, Measured,
+    ReadCapability, Source, Text, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::now_unix_s,
-    source::{InFolder, Source, Text, invalid},
     target::Targets,
     token::{self, Algorithm, Claims, Expected, KeySet, Refusal, Signed},
 };

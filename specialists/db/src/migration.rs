@@ -1,6 +1,6 @@
 //! Migrations as they come in, and what is to be done with each. Pure but for fetching artefacts.
 
-use deadelus_runtime::{Artefact, Context, ErrorClass, Failure};
+use deadelus_runtime::{Artefact, Context, ErrorClass, Failure, invalid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -200,10 +200,6 @@ pub(crate) fn destroys(statement: &Statement) -> Option<&'static str> {
 
 pub(crate) fn checksum(text: &str) -> String {
     deadelus_runtime::sha256(text.as_bytes()).to_string()
-}
-
-fn invalid(text: String) -> Failure {
-    Failure::new(ErrorClass::InvalidInput, text)
 }
 
 #[cfg(test)]

@@ -19,8 +19,10 @@ mod process;
 mod report;
 pub mod sarif;
 mod schema;
+pub mod source;
 pub mod specialist;
 mod targets;
+mod tree;
 mod work;
 mod worker;
 
@@ -36,5 +38,6 @@ pub use deadelus_proto::{
 };
 pub use fingerprint::fingerprint;
 pub use process::main;
+pub use source::{InFolder, Inline, Source, Text, invalid};
 pub use specialist::Specialist;
 pub use targets::{InvalidTarget, Problem, Targets};

@@ -14,7 +14,6 @@ mod process;
 mod replay;
 mod results;
 mod run;
-mod source;
 mod target;
 #[cfg(test)]
 mod testing;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use deadelus_runtime::{ErrorClass, Failure, TargetName};
+use deadelus_runtime::{ErrorClass, Failure, Source, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -166,6 +166,19 @@ impl TestingTarget {
         [("suites".to_owned(), suites.join(" "))].into()
     }
 
+    /// Where a document or a collection is read from; what is no file needs no folder.
+    pub(crate) fn folder_of(&self, source: &Source) -> Result<&Path, Failure> {
+        match (&self.documents, source) {
+            (Some(folder), _) => Ok(folder),
+            (None, Source::Stored(_) | Source::Inline(_)) => Ok(Path::new("")),
+            (None, Source::File(_)) => {
+                let text = "this target has no folder of documents";
+                Err(Failure::new(ErrorClass::Denied, text)
+                    .help("name it as `documents`, in the testing specialist's file"))
+            }
+        }
+    }
+
     /// The live service, and whether it may be written to.
     pub(crate) fn service(&self) -> Result<(Address, bool), Failure> {
         let denied = |text: String| {
@@ -215,5 +228,18 @@ mod tests {
         }
         let misspelt = json!({"suites": {"unit": {"folder": "/", "runner": "cargo", "args": []}}});
         assert!(serde_json::from_value::<TestingTarget>(misspelt).is_err());
+    }
+
+    #[test]
+    fn without_a_folder_of_documents_no_file_is_named() {
+        let file: Source = serde_json::from_value(json!({"file": "a.yaml"})).unwrap();
+        let inline: Source = serde_json::from_value(json!({"inline": {}})).unwrap();
+        let (none, some) = (
+            TestingTarget::default(),
+            TestingTarget { documents: Some("/docs".into()), ..TestingTarget::default() },
+        );
+        assert_eq!(none.folder_of(&file).unwrap_err().class, ErrorClass::Denied);
+        assert!(none.folder_of(&inline).is_ok());
+        assert_eq!(some.folder_of(&file).unwrap(), Path::new("/docs"));
     }
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability, blocking, canonical,
+    ReadCapability, Source, Text, blocking, canonical,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{document::Document, source::Source, target::Targets, validate};
+use crate::{document::Document, target::Targets, validate};
 
 /// The largest documents take a few seconds.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -73,10 +73,10 @@ impl ReadCapability for Apply {
 
     async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
         let folder = &self.0.of(cx)?.folder;
-        let old = inputs.document.document(cx, folder).await?;
+        let old = Document::load(&inputs.document, cx, folder).await?;
         let (change, overlays) = match (&inputs.overlay, &inputs.patch) {
-            (Some(overlay), None) => (overlay.tree(cx, folder).await?, true),
-            (None, Some(patch)) => (patch.tree(cx, folder).await?, false),
+            (Some(overlay), None) => (overlay.text(cx, folder).await?.tree()?, true),
+            (None, Some(patch)) => (patch.text(cx, folder).await?.tree()?, false),
             (Some(_), Some(_)) | (None, None) => {
                 let text = "give either an overlay or a patch";
                 return Err(Failure::new(ErrorClass::InvalidInput, text));
@@ -124,7 +124,7 @@ struct Judged {
 /// The decision: whether the new document stands.
 fn judge(old: &Document, applied: Applied) -> Result<Judged, Failure> {
     let text = canonical::text(&applied.root);
-    let new = Document::parse("the new document", text.as_bytes())?;
+    let new = Document::parse(&Text::new("the new document", &text[..])?)?;
     let known = validate::problems(old);
     let fresh: Vec<_> =
         validate::problems(&new).into_iter().filter(|problem| !known.contains(problem)).collect();

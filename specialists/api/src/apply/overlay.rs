@@ -1,7 +1,7 @@
 //! The `OpenAPI` Overlay Specification 1.0: actions that find places by JSONPath and merge into
 //! them or remove them.
 
-use deadelus_runtime::{ErrorClass, Failure};
+use deadelus_runtime::{ErrorClass, Failure, invalid};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json_path::JsonPath;
@@ -36,7 +36,6 @@ struct Action {
 /// # Errors
 /// `invalid_input` for what is no overlay, `unsupported` for another version of one.
 pub(super) fn apply(root: &Value, overlay: &Value) -> Result<Applied, Failure> {
-    let invalid = |text: String| Failure::new(ErrorClass::InvalidInput, text);
     let overlay = Overlay::deserialize(overlay).map_err(|e| invalid(format!("overlay: {e}")))?;
     if !overlay.overlay.starts_with("1.0.") {
         let text = format!("overlay: version {:?}, only 1.0 is supported", overlay.overlay);

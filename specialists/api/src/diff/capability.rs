@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadelus_runtime::{
-    About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability, blocking,
+    About, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability, Source, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::{
     gate::{self, Verdict, Waiver},
     lifecycle::{BETA_DAYS, STABLE_DAYS},
 };
-use crate::{source::Source, target::Targets};
+use crate::{document::Document, target::Targets};
 
 /// Two large documents take a second; a busy machine takes longer.
 const DIFF_TIMEOUT: Duration = Duration::from_secs(60);
@@ -87,8 +87,8 @@ impl ReadCapability for Diff {
     async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
         let target = self.0.of(cx)?;
         gate::check(&inputs.waivers)?;
-        let base = inputs.base.document(cx, &target.folder).await?;
-        let revision = inputs.revision.document(cx, &target.folder).await?;
+        let base = Document::load(&inputs.base, cx, &target.folder).await?;
+        let revision = Document::load(&inputs.revision, cx, &target.folder).await?;
         let policy = Policy {
             today: today(),
             stable_days: inputs.stable_days.into(),

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
-    blocking, sarif::MEDIA_TYPE,
+    Source, blocking, sarif::MEDIA_TYPE,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::rules::{RULES, Rule};
-use crate::{document::Document, source::Source, target::Targets};
+use crate::{document::Document, target::Targets};
 
 /// The largest documents take a few seconds.
 const LINT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -102,7 +102,7 @@ impl ReadCapability for Lint {
     async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
         let target = self.0.of(cx)?;
         let rules = chosen(&inputs.enable, &inputs.disable)?;
-        let document = inputs.document.document(cx, &target.folder).await?;
+        let document = Document::load(&inputs.document, cx, &target.folder).await?;
         let findings = blocking(move || lint(&document, &rules)).await;
         let report = sarif::report(&findings).to_string();
         let kept = cx.keep("lint.sarif", MEDIA_TYPE, report.into()).await?;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
-    Measured, Prepared, UndoClass, UndoPromise, blocking,
+    Measured, Prepared, Source, UndoClass, UndoPromise, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::registry::{NOTHING, Registry, check_channel, digest, fingerprint};
-use crate::{document::Document, source::Source, target::Targets};
+use crate::{document::Document, target::Targets};
 
 /// Two small files on a disk.
 pub(crate) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -182,7 +182,7 @@ impl Publication {
 
 /// The document as it will stand in its file.
 async fn text(cx: &Context, folder: &std::path::Path, inputs: &Inputs) -> Result<String, Failure> {
-    let document: Document = inputs.document.document(cx, folder).await?;
+    let document: Document = Document::load(&inputs.document, cx, folder).await?;
     Ok(document.root().to_string())
 }
 

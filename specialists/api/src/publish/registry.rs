@@ -14,10 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use deadelus_runtime::{ErrorClass, Failure, file};
+use deadelus_runtime::{ErrorClass, Failure, file, source::TEXT_MAX_BYTES};
 use serde::Deserialize;
-
-use crate::document::DOCUMENT_MAX_BYTES;
 
 /// A pointer is one short object; what is longer is another file.
 const POINTER_MAX_BYTES: u64 = 256;
@@ -71,7 +69,7 @@ impl Registry {
 
     /// Whether a document is there, whole.
     pub(super) fn holds(&self, sha256: &str) -> Result<bool, Failure> {
-        let bytes = read(&self.document_path(sha256), DOCUMENT_MAX_BYTES as u64)?;
+        let bytes = read(&self.document_path(sha256), TEXT_MAX_BYTES as u64)?;
         Ok(bytes.is_some_and(|bytes| digest(&bytes) == sha256))
     }
 

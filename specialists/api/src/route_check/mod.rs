@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    Source,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::verdict::{Seen, Standing};
-use crate::{document::Document, operations::Operation, source::Source, target::Targets};
+use crate::{document::Document, operations::Operation, target::Targets};
 
 pub(crate) use self::client::Address;
 
@@ -101,7 +102,7 @@ impl ReadCapability for RouteCheck {
             Failure::new(ErrorClass::Denied, text)
                 .help("add base_url to the target in this specialist's file")
         })?;
-        let document = inputs.document.document(cx, &target.folder).await?;
+        let document = Document::load(&inputs.document, cx, &target.folder).await?;
         let routes = ask_all(address, &document).await?;
         let json = serde_json::json!({ "address": address.to_string(), "routes": routes });
         let kept = cx.keep("routes.json", "application/json", json.to_string().into()).await?;

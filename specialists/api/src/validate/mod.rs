@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability,
-    blocking,
+    Source, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{document::Document, source::Source, target::Targets};
+use crate::{document::Document, target::Targets};
 
 /// The largest documents take a few seconds.
 const VALIDATE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -114,7 +114,7 @@ impl ReadCapability for Validate {
 
     async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
         let target = self.0.of(cx)?;
-        let document = inputs.document.document(cx, &target.folder).await?;
+        let document = Document::load(&inputs.document, cx, &target.folder).await?;
         let (document, problems) = blocking(move || {
             let problems = problems(&document);
             (document, problems)

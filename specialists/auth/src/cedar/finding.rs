@@ -3,14 +3,13 @@
 use std::fmt::Display;
 
 use cedar_policy::{PolicyId, ValidationMode, ValidationWarning, Validator};
-use deadelus_runtime::sarif;
+use deadelus_runtime::{Text, sarif};
 use miette::Diagnostic;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Bundle;
-use crate::source::Text;
 
 /// One thing that is wrong with one policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]

@@ -7,12 +7,11 @@ use std::{
 };
 
 use cedar_policy::{Entities, EntityUid, PolicyId, PolicySet, Schema, SlotId};
-use deadelus_runtime::{Context, Failure};
+use deadelus_runtime::{Context, Failure, Source, Text, invalid};
 use miette::Diagnostic;
 use serde::Deserialize;
 
 use super::finding::position;
-use crate::source::{Source, Text, invalid};
 
 /// Where the parts of a bundle come from.
 #[derive(Debug, Clone, Copy)]

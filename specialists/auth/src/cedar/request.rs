@@ -3,13 +3,12 @@
 use std::fmt;
 
 use cedar_policy::{Authorizer, Context, Request};
-use deadelus_runtime::Failure;
+use deadelus_runtime::{Failure, invalid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Bundle, load::uid};
-use crate::source::invalid;
 
 /// Who wants to do what, with what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

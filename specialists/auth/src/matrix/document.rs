@@ -1,10 +1,8 @@
 //! The operations of an `OpenAPI` document.
 
-use deadelus_runtime::Failure;
+use deadelus_runtime::{Failure, invalid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use crate::source::invalid;
 
 /// Methods a path can have.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability,
-    blocking,
+    Source, blocking, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,6 @@ use serde_json::{Map, Value};
 use self::document::Operation;
 use crate::{
     cedar::{Ask, Bundle, Decision, Sources},
-    source::{Source, invalid},
     target::Targets,
 };
 
@@ -141,7 +140,7 @@ impl ReadCapability for Matrix {
         let bundle = sources.load(cx, folder).await?;
         let document = inputs.document.text(cx, folder).await?;
         let rows = blocking(move || {
-            let operations = document::operations(&document.parse()?)?;
+            let operations = document::operations(&document.tree()?)?;
             rows(&bundle, operations, &inputs)
         })
         .await?;

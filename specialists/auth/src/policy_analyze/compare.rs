@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::{Effect, Entities, Policy, PolicyId, PolicySet, Request, RequestEnv, Schema};
-use deadelus_runtime::{Failure, canonical};
+use deadelus_runtime::{Failure, canonical, invalid};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,10 +14,7 @@ use super::{
     shape::Shapes,
     world::{self, World},
 };
-use crate::{
-    cedar::{Ask, Bundle, Decision},
-    source::invalid,
-};
+use crate::cedar::{Ask, Bundle, Decision};
 
 /// Kinds of request of one schema: far more than any API has.
 const KINDS_MAX: usize = 5_000;

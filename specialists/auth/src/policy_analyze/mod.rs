@@ -13,8 +13,8 @@ mod world;
 use std::time::Duration;
 
 use deadelus_runtime::{
-    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability, blocking,
+    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Inline, Measured,
+    ReadCapability, Source, Text, blocking, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,6 @@ use self::compare::{Compared, Counterexample, Relation};
 use crate::{
     cedar::{Bundle, Sources},
     served::{Kind, digest},
-    source::{Inline, Source, Text, invalid},
     target::Targets,
 };
 

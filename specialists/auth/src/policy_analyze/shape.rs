@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{SchemaFragment, schema_str_to_json_with_resolved_types};
+use deadelus_runtime::Text;
 use serde_json::{Map, Value};
-
-use crate::source::Text;
 
 /// Types within types that are followed; deeper ones are left out.
 const DEPTH_MAX: usize = 8;

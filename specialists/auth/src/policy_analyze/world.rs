@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use cedar_policy::{Entities, Schema};
-use deadelus_runtime::Failure;
+use deadelus_runtime::{Failure, invalid};
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,6 @@ use super::{
     constants::Constants,
     shape::{Entity, Fields, Shapes, Type},
 };
-use crate::source::invalid;
 
 /// Entities of one type: as many as it takes to be the same, another, the named and a stranger.
 const ENTITIES_MAX: usize = 4;

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
-use deadelus_runtime::{ErrorClass, Failure};
+use deadelus_runtime::{ErrorClass, Failure, invalid};
 use http_body_util::Empty;
 use hyper::{
     Request, Uri,
@@ -14,7 +14,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use crate::{source::invalid, target::ProbeTarget};
+use crate::target::ProbeTarget;
 
 /// Asks the one address.
 pub(crate) struct Client {

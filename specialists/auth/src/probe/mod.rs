@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability,
+    ReadCapability, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 use self::attempt::{Attempt, Kind};
 use crate::{
     served,
-    source::invalid,
     target::{AuthTarget, ProbeTarget, Targets},
     token::KeySet,
 };

@@ -15,6 +15,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use deadelus_runtime::{
     About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    Source,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,6 @@ use self::{
 };
 use crate::{
     client::{Address, Answer},
-    source::Source,
     target::Targets,
 };
 
@@ -135,7 +135,8 @@ impl ReadCapability for Contract {
             let text = format!("max_requests: {}: 1 to {REQUESTS_MAX}", inputs.max_requests);
             return Err(Failure::new(ErrorClass::InvalidInput, text));
         }
-        let document = Document::new(inputs.document.tree(cx, target.documents.as_deref()).await?)?;
+        let text = inputs.document.text(cx, target.folder_of(&inputs.document)?).await?;
+        let document = Document::new(text.tree()?)?;
         let operations = document.operations();
         if !may_write
             && !inputs.safe_only

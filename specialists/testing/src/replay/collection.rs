@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadelus_runtime::{ErrorClass, Failure};
+use deadelus_runtime::{ErrorClass, Failure, invalid};
 use hyper::Method;
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ pub(super) fn steps(collection: &Value, folder: Option<&str>) -> Result<Vec<Step
         }
         Some(folder) => {
             let named = items.iter().find(|item| item.get("name") == Some(&Value::from(folder)));
-            let item = named.ok_or_else(|| invalid(&format!("there is no folder {folder:?}")))?;
+            let item = named.ok_or_else(|| invalid(format!("there is no folder {folder:?}")))?;
             walk(item, "", 0, &mut steps)?;
         }
     }
@@ -98,7 +98,7 @@ fn walk(item: &Value, within: &str, depth: usize, steps: &mut Vec<Step>) -> Resu
     let name = text(item, "name").unwrap_or_else(|| "(no name)".to_owned());
     let name = if within.is_empty() { name } else { format!("{within} / {name}") };
     if depth >= DEPTH_MAX {
-        return Err(invalid(&format!("{name}: more than {DEPTH_MAX} folders deep")));
+        return Err(invalid(format!("{name}: more than {DEPTH_MAX} folders deep")));
     }
     authless(&name, item)?;
     if let Some(items) = item.get("item").and_then(Value::as_array) {
@@ -110,15 +110,15 @@ fn walk(item: &Value, within: &str, depth: usize, steps: &mut Vec<Step>) -> Resu
 
 fn step(name: String, item: &Value) -> Result<Step, Failure> {
     let Some(request) = item.get("request").filter(|request| request.is_object()) else {
-        return Err(invalid(&format!("{name}: has no request")));
+        return Err(invalid(format!("{name}: has no request")));
     };
     authless(&name, request)?;
     let url = request.get("url");
     let url = url.and_then(|url| url.as_str().map(str::to_owned).or_else(|| text(url, "raw")));
-    let url = url.ok_or_else(|| invalid(&format!("{name}: has no url")))?;
+    let url = url.ok_or_else(|| invalid(format!("{name}: has no url")))?;
     let method = text(request, "method").unwrap_or_else(|| "GET".to_owned());
     let method = Method::from_bytes(method.as_bytes())
-        .map_err(|_| invalid(&format!("{name}: method {method:?}")))?;
+        .map_err(|_| invalid(format!("{name}: method {method:?}")))?;
     let body = match request.get("body").filter(|body| !body.is_null()) {
         None => None,
         Some(body) => match body.get("mode").and_then(Value::as_str) {
@@ -180,10 +180,6 @@ fn authless(name: &str, holder: &Value) -> Result<(), Failure> {
 
 fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn invalid(text: &str) -> Failure {
-    Failure::new(ErrorClass::InvalidInput, text)
 }
 
 fn unsupported(text: &str) -> Failure {

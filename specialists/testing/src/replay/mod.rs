@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use deadelus_runtime::{
     About, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    Source,
 };
 use hyper::Method;
 use schemars::JsonSchema;
@@ -20,7 +21,6 @@ use serde_json::{Value, json};
 use self::collection::{Step, filled, steps, variables};
 use crate::{
     client::{Address, Answer, Ask},
-    source::Source,
     target::Targets,
 };
 
@@ -114,7 +114,8 @@ impl ReadCapability for Replay {
     async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
         let target = self.0.of(cx)?;
         let (address, may_write) = target.service()?;
-        let tree = inputs.collection.tree(cx, target.documents.as_deref()).await?;
+        let folder = target.folder_of(&inputs.collection)?;
+        let tree = inputs.collection.text(cx, folder).await?.tree()?;
         let steps = steps(&tree, inputs.folder.as_deref())?;
         check(&steps, &tree, &inputs, may_write)?;
         let mut known = variables(&tree);

@@ -5,17 +5,18 @@ mod operations;
 mod oracle;
 mod schemas;
 
+use deadelus_runtime::Text;
 use serde_json::{Value, json};
 
 use super::{Change, Policy, diff};
-use crate::{Document, document::value};
+use crate::Document;
 
 /// A day in October 2024.
 const TODAY: i64 = 20_000;
 
 /// YAML as a tree.
 fn yaml(text: &str) -> Value {
-    value("case", text.as_bytes()).unwrap()
+    Text::new("case", text).unwrap().tree().unwrap()
 }
 
 fn document(root: Value) -> Document {

@@ -1,4 +1,7 @@
 //! Where a text comes from: the target's folder, an artefact of an earlier task, or the plan.
+//!
+//! Nothing outside of the folder is ever read, by whatever path or link. What the text means is the
+//! capability's to say; here it is JSON or YAML at the most.
 
 use std::{
     fs::File,
@@ -6,18 +9,20 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use deadelus_runtime::{Artefact, Context, ErrorClass, Failure, blocking};
+use deadelus_proto::{Artefact, ErrorClass, Failure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use crate::{Context, blocking, tree};
+
 /// Ten thousand policies are about as long, and so is the largest public API document.
-pub(crate) const TEXT_MAX_BYTES: usize = 16 * 1024 * 1024;
+pub const TEXT_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// One of three.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(crate) enum Source {
+pub enum Source {
     /// A file of the target's folder.
     File(InFolder),
     /// What an earlier task kept.
@@ -29,72 +34,89 @@ pub(crate) enum Source {
 /// A file of the target's folder.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct InFolder {
-    /// Relative to the folder: `policies.cedar`.
-    pub(crate) file: PathBuf,
+pub struct InFolder {
+    /// Relative to the folder: `openapi.yaml`, `policies.cedar`.
+    pub file: PathBuf,
 }
 
-/// A text, or JSON.
+/// A text or a tree in the plan.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Inline {
-    /// Policies as Cedar's text, anything else as JSON.
-    pub(crate) inline: Value,
+pub struct Inline {
+    /// The text as a string, or what would stand in it as JSON.
+    pub inline: Value,
 }
 
 /// A text and what it is called in messages.
 #[derive(Debug, Clone)]
-pub(crate) struct Text {
-    pub(crate) name: String,
-    pub(crate) text: String,
+pub struct Text {
+    /// `openapi.yaml`; `inline` for what stands in the plan.
+    pub name: String,
+    /// At most [`TEXT_MAX_BYTES`].
+    pub text: String,
 }
 
 impl Source {
     /// The text.
     ///
     /// # Errors
-    /// `denied` for a path that leads out of the folder; `invalid_input` for a file that is not
-    /// there, is too large or is no text; `unavailable` when it cannot be read.
-    pub(crate) async fn text(&self, cx: &Context, folder: &Path) -> Result<Text, Failure> {
-        let (name, bytes) = match self {
+    /// `denied` for a path that leads out of the folder; `invalid_input` for a file or an artefact
+    /// that is not there, is too large or is no text; `unavailable` when it cannot be read.
+    pub async fn text(&self, cx: &Context, folder: &Path) -> Result<Text, Failure> {
+        match self {
             Self::File(InFolder { file }) => {
                 let (folder, name) = (folder.to_owned(), file.clone());
                 let bytes = blocking(move || read_inside(&folder, &name)).await?;
-                (file.display().to_string(), bytes)
+                Text::new(&file.display().to_string(), bytes)
             }
-            Self::Stored(artefact) => (artefact.name.clone(), cx.fetch(artefact).await?.to_vec()),
+            Self::Stored(artefact) => Text::new(&artefact.name, cx.fetch(artefact).await?),
             Self::Inline(Inline { inline: Value::String(text) }) => {
-                ("inline".to_owned(), text.clone().into_bytes())
+                Text::new("inline", text.as_bytes())
             }
-            Self::Inline(Inline { inline }) => {
-                ("inline".to_owned(), inline.to_string().into_bytes())
-            }
-        };
-        if bytes.len() > TEXT_MAX_BYTES {
-            return Err(invalid(format!("{name}: more than {TEXT_MAX_BYTES} bytes")));
+            Self::Inline(Inline { inline }) => Text::new("inline", inline.to_string()),
         }
-        let text = String::from_utf8(bytes).map_err(|e| invalid(format!("{name}: {e}")))?;
-        Ok(Text { name, text })
     }
 }
 
 impl Text {
-    /// What its JSON or YAML says.
+    /// A text from elsewhere.
+    ///
+    /// # Errors
+    /// `invalid_input` when it is too large or no UTF-8.
+    pub fn new(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Self, Failure> {
+        let (name, bytes) = (name.to_owned(), bytes.into());
+        if bytes.len() > TEXT_MAX_BYTES {
+            return Err(invalid(format!("{name}: more than {TEXT_MAX_BYTES} bytes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| invalid(format!("{name}: {e}")))?;
+        Ok(Self { name, text })
+    }
+
+    /// Whether it is a JSON object, where a language has a notation of its own besides.
+    pub fn is_json(&self) -> bool {
+        self.text.trim_start().starts_with('{')
+    }
+
+    /// What its JSON or YAML says, keys in the order of their bytes. A key such as `200:` is text,
+    /// as every reader of YAML for JSON has it.
+    ///
+    /// # Errors
+    /// `invalid_input` when it is neither, or YAML that no JSON can say.
+    pub fn tree(&self) -> Result<Value, Failure> {
+        tree::parse(&self.text).map_err(|problem| invalid(format!("{}: {problem}", self.name)))
+    }
+
+    /// What its JSON or YAML says, in a shape of one's own.
     ///
     /// # Errors
     /// `invalid_input` when it is neither, or has another shape.
-    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_yaml_ng::from_str(&self.text).map_err(|e| invalid(format!("{}: {e}", self.name)))
-    }
-
-    /// Whether it is a JSON object, as Cedar's other notation is.
-    pub(crate) fn is_json(&self) -> bool {
-        self.text.trim_start().starts_with('{')
     }
 }
 
-/// Of no use as it is.
-pub(crate) fn invalid(text: impl Into<String>) -> Failure {
+/// What was given is of no use as it is: `invalid_input`.
+pub fn invalid(text: impl Into<String>) -> Failure {
     Failure::new(ErrorClass::InvalidInput, text)
 }
 
@@ -148,20 +170,21 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         let folder = outside.path().join("shop");
         std::fs::create_dir(&folder).unwrap();
-        std::fs::write(folder.join("a.cedar"), "permit").unwrap();
-        std::fs::write(folder.join("b.cedar"), b"\xff\xfe").unwrap();
+        std::fs::write(folder.join("a.yaml"), "openapi: 3.0.3").unwrap();
+        std::fs::write(folder.join("b.yaml"), b"\xff\xfe").unwrap();
         std::fs::write(outside.path().join("secret"), "s").unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret"), folder.join("link")).unwrap();
-        assert_eq!(read(&folder, json!({"file": "a.cedar"})).await.unwrap().text, "permit");
+        let text = read(&folder, json!({"file": "a.yaml"})).await.unwrap();
+        assert_eq!((&text.name[..], &text.text[..]), ("a.yaml", "openapi: 3.0.3"));
         for bad in ["../secret", "link", "/etc/passwd", "./../secret", ""] {
             let failure = read(&folder, json!({ "file": bad })).await.unwrap_err();
             assert_eq!(failure.class, ErrorClass::Denied, "{bad}");
         }
-        for bad in ["c.cedar", "b.cedar"] {
+        for bad in ["c.yaml", "b.yaml"] {
             let failure = read(&folder, json!({ "file": bad })).await.unwrap_err();
             assert_eq!(failure.class, ErrorClass::InvalidInput, "{bad}");
         }
-        let nowhere = read(&folder.join("no"), json!({"file": "a.cedar"})).await.unwrap_err();
+        let nowhere = read(&folder.join("no"), json!({"file": "a.yaml"})).await.unwrap_err();
         assert_eq!(nowhere.class, ErrorClass::Unavailable);
     }
 
@@ -175,7 +198,15 @@ mod tests {
         assert_eq!(text.parse::<Vec<u8>>().unwrap(), [1]);
         for inline in [json!("[1]"), json!([1])] {
             let text = read(Path::new("/"), json!({ "inline": inline })).await.unwrap();
-            assert_eq!(text.text, "[1]");
+            assert_eq!((&text.text[..], text.tree().unwrap()), ("[1]", json!([1])));
         }
+    }
+
+    #[test]
+    fn what_is_too_large_says_so() {
+        assert!(Text::new("large", vec![b' '; TEXT_MAX_BYTES]).is_ok());
+        let failure = Text::new("large", vec![b' '; TEXT_MAX_BYTES + 1]).unwrap_err();
+        assert_eq!(failure.class, ErrorClass::InvalidInput);
+        assert!(failure.message.starts_with("large: more than 16777216"), "{failure}");
     }
 }
