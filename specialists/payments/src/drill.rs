@@ -125,18 +125,10 @@ impl Drill {
     }
 
     fn place(&self, cx: &Context) -> Result<Place, Failure> {
-        let target = self.targets.of(cx)?;
-        if target.is_live() {
-            let text = "a drill pays, and this target's key is live";
-            return Err(Failure::new(ErrorClass::Denied, text).help("use a test key"));
-        }
-        let url = target.service_url.as_deref().ok_or_else(|| {
-            let text = format!("no service is configured for target {}", cx.target());
-            Failure::new(ErrorClass::InvalidInput, text).help("name it as `service_url`")
-        })?;
-        let service = Service::new(url, Duration::from_millis(target.timeout_ms));
-        let faults: &[&str] = if target.takes_faults { &FAULTS } else { &[] };
-        Ok(Place { client: self.targets.open(cx)?, service, faults })
+        let client = self.targets.open_for_tests(cx, "a drill pays")?;
+        let service = self.targets.service(cx)?;
+        let faults: &[&str] = if self.targets.of(cx)?.takes_faults { &FAULTS } else { &[] };
+        Ok(Place { client, service, faults })
     }
 }
 

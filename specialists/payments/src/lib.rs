@@ -5,13 +5,19 @@
 //! target's configuration and leave it only in a header; they are never in an input, an output, a
 //! log or an error. A live key moves real money: it is used only where the target says so twice.
 
+mod billing_rehearse;
 mod catalog_apply;
 mod catalog_plan;
 mod catalog_revert;
 mod catalogue;
+mod charge;
 mod client;
+mod clock;
+mod clock_drop;
 mod drill;
+mod hook;
 mod made;
+mod periods;
 mod reconcile;
 mod refund;
 mod service;
@@ -19,6 +25,7 @@ mod signature;
 mod target;
 #[cfg(test)]
 mod testing;
+mod webhook_ingest;
 mod webhook_verify;
 
 use std::collections::BTreeMap;
@@ -27,13 +34,17 @@ use deadelus_runtime::{CapabilityName, Specialist, TargetName};
 
 use self::target::Targets;
 pub use self::{
+    billing_rehearse::BillingRehearse,
     catalog_apply::CatalogApply,
     catalog_plan::CatalogPlan,
     catalog_revert::CatalogRevert,
+    charge::Charge,
+    clock_drop::ClockDrop,
     drill::Drill,
     reconcile::Reconcile,
     refund::Refund,
     target::{PaymentsTarget, TargetError},
+    webhook_ingest::WebhookIngest,
     webhook_verify::WebhookVerify,
 };
 
@@ -52,10 +63,14 @@ pub fn specialist(
         .read(CatalogPlan::new(targets.clone()))
         .read(Reconcile::new(targets.clone()))
         .read(WebhookVerify::new(targets.clone()))
+        .change(BillingRehearse::new(targets.clone()))
         .change(CatalogApply::new(targets.clone()))
         .change(CatalogRevert::new(targets.clone()))
+        .change(Charge::new(targets.clone()))
+        .change(ClockDrop::new(targets.clone()))
         .change(Drill::new(targets.clone()))
-        .change(Refund::new(targets.clone()));
+        .change(Refund::new(targets.clone()))
+        .change(WebhookIngest::new(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))
 }
 

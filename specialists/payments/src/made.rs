@@ -16,6 +16,7 @@ pub(crate) struct Made {
     pub(crate) id: String,
     pub(crate) status: String,
     pub(crate) currency: String,
+    pub(crate) amount: i64,
     pub(crate) received: i64,
     pub(crate) refunded: i64,
 }
@@ -50,7 +51,8 @@ pub(crate) async fn under(client: &Client, prefix: &str) -> Result<Vec<Made>, Fa
         let refunds = client.list("/v1/refunds", &of_it).await?;
         let refunded = refunds.iter().filter_map(|refund| refund["amount"].as_i64()).sum();
         let received = payment["amount_received"].as_i64().unwrap_or_default();
-        all.push(Made { key, id, status, currency, received, refunded });
+        let amount = payment["amount"].as_i64().unwrap_or_default();
+        all.push(Made { key, id, status, currency, amount, received, refunded });
     }
     Ok(all)
 }

@@ -28,6 +28,9 @@ pub struct Inputs {
     pub until_unix_s: i64,
     /// What was written down. Lines of one reference are added up.
     pub ledger: Vec<Line>,
+    /// Of these of the provider's customers alone; of everybody, when none are named.
+    #[serde(default)]
+    pub customers: Vec<String>,
 }
 
 /// One line of a ledger.
@@ -99,7 +102,7 @@ impl ReadCapability for Reconcile {
             return Err(Failure::new(ErrorClass::InvalidInput, text));
         }
         let client = self.targets.open(cx)?;
-        let there = look(&client, inputs.from_unix_s, inputs.until_unix_s).await;
+        let there = look(&client, &inputs).await;
         let there = there.map_err(|fault| fault.untouched("reading the provider's books"))?;
         Ok(compare(&there, &inputs.ledger))
     }
@@ -109,25 +112,47 @@ impl ReadCapability for Reconcile {
 type Books = BTreeMap<(String, String), i64>;
 
 /// Everything of the period, or a fault: a page that is missing would look like agreement.
-async fn look(client: &Client, from: i64, until: i64) -> Result<Books, Fault> {
-    let narrow = vec![
-        ("created[gte]".to_owned(), from.to_string()),
-        ("created[lt]".to_owned(), until.to_string()),
+async fn look(client: &Client, inputs: &Inputs) -> Result<Books, Fault> {
+    let within = [
+        ("created[gte]".to_owned(), inputs.from_unix_s.to_string()),
+        ("created[lt]".to_owned(), inputs.until_unix_s.to_string()),
     ];
+    let (payments, refunds) = ("/v1/payment_intents", "/v1/refunds");
     let mut books = Books::new();
-    for (path, amount, sign) in
-        [("/v1/payment_intents", "amount_received", 1), ("/v1/refunds", "amount", -1)]
-    {
-        for object in client.list(path, &narrow).await? {
-            let text = |name: &str| object[name].as_str().map(str::to_owned);
-            let read = (text("id"), text("currency"), object[amount].as_i64(), text("status"));
-            let (Some(id), Some(currency), Some(amount), Some(status)) = read else {
-                let why = "an object has no id, currency, amount or status";
-                return Err(Fault::Truncated { path: path.to_owned(), why });
-            };
-            if status == "succeeded" {
-                books.insert((id, currency), amount * sign);
-            }
+    if inputs.customers.is_empty() {
+        books.extend(read(client, payments, &within, "amount_received", 1).await?);
+        books.extend(read(client, refunds, &within, "amount", -1).await?);
+    }
+    for customer in &inputs.customers {
+        let of = [&within[..], &[("customer".to_owned(), customer.clone())]].concat();
+        let paid = read(client, payments, &of, "amount_received", 1).await?;
+        for (payment, _) in paid.keys() {
+            let of = [&within[..], &[("payment_intent".to_owned(), payment.clone())]].concat();
+            books.extend(read(client, refunds, &of, "amount", -1).await?);
+        }
+        books.extend(paid);
+    }
+    Ok(books)
+}
+
+/// What succeeded of one list.
+async fn read(
+    client: &Client,
+    path: &str,
+    narrow: &[(String, String)],
+    amount: &str,
+    sign: i64,
+) -> Result<Books, Fault> {
+    let mut books = Books::new();
+    for object in client.list(path, &narrow.to_vec()).await? {
+        let text = |name: &str| object[name].as_str().map(str::to_owned);
+        let read = (text("id"), text("currency"), object[amount].as_i64(), text("status"));
+        let (Some(id), Some(currency), Some(amount), Some(status)) = read else {
+            let why = "an object has no id, currency, amount or status";
+            return Err(Fault::Truncated { path: path.to_owned(), why });
+        };
+        if status == "succeeded" {
+            books.insert((id, currency), amount * sign);
         }
     }
     Ok(books)
@@ -192,7 +217,15 @@ mod tests {
     use crate::testing::Shop;
 
     async fn reconcile(shop: &Shop, ledger: Vec<Line>) -> Result<Measured<Outputs>, Failure> {
-        let inputs = Inputs { from_unix_s: 0, until_unix_s: i64::MAX, ledger };
+        reconcile_of(shop, ledger, vec![]).await
+    }
+
+    async fn reconcile_of(
+        shop: &Shop,
+        ledger: Vec<Line>,
+        customers: Vec<String>,
+    ) -> Result<Measured<Outputs>, Failure> {
+        let inputs = Inputs { from_unix_s: 0, until_unix_s: i64::MAX, ledger, customers };
         Reconcile::new(shop.targets.clone()).perform(&shop.cx, inputs).await
     }
 
@@ -238,6 +271,27 @@ mod tests {
         assert_eq!(differ.outputs.missing_here, [format!("{gone}: 1 eur")]);
         assert_eq!(differ.outputs.missing_there, ["pi_nobody: 3 usd"]);
         assert!(differ.outputs.differing[0].ends_with(": 2 eur, here 3"));
+    }
+
+    #[tokio::test]
+    async fn the_books_of_one_customer_have_nothing_of_others() {
+        let (shop, _) = open().await;
+        let ann = shop.post("/v1/customers", &[("name", "ann")]).await["id"].clone();
+        let ann = ann.as_str().unwrap().to_owned();
+        let (card, confirm) = (("payment_method", "pm_card_visa"), ("confirm", "true"));
+        let form = [("amount", "9"), ("currency", "eur"), ("customer", &ann), card, confirm];
+        let paid = shop.post("/v1/payment_intents", &form).await["id"].clone();
+        let form = [("payment_intent", paid.as_str().unwrap()), ("amount", "2")];
+        let back = shop.post("/v1/refunds", &form).await["id"].clone();
+        let line = |id: &Value, amount| Line {
+            reference: id.as_str().unwrap().to_owned(),
+            currency: "eur".to_owned(),
+            amount,
+        };
+        let ledger = vec![line(&paid, 9), line(&back, -2)];
+        let agreed = reconcile_of(&shop, ledger, vec![ann]).await.unwrap();
+        assert!(agreed.checks.iter().all(|check| check.pass), "{:?}", agreed.outputs);
+        assert_eq!(agreed.outputs.matched, 2);
     }
 
     #[tokio::test]

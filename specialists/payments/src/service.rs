@@ -43,7 +43,22 @@ impl Service {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, Silence> {
-        self.ask(Method::GET, path, None, Bytes::new()).await
+        self.ask(Method::GET, path, ("", ""), Bytes::new()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, Silence> {
+        self.ask(Method::DELETE, path, ("", ""), Bytes::new()).await
+    }
+
+    /// As the provider does: bytes that are signed, and under which signature.
+    pub(crate) async fn deliver(
+        &self,
+        path: &str,
+        signature: &str,
+        body: &str,
+    ) -> Result<Answer, Silence> {
+        let signature = ("stripe-signature", signature);
+        self.ask(Method::POST, path, signature, body.to_owned().into()).await
     }
 
     /// Under a key of idempotency.
@@ -53,14 +68,14 @@ impl Service {
         key: &str,
         body: &Value,
     ) -> Result<Answer, Silence> {
-        self.ask(Method::POST, path, Some(key), body.to_string().into()).await
+        self.ask(Method::POST, path, ("idempotency-key", key), body.to_string().into()).await
     }
 
     async fn ask(
         &self,
         method: Method,
         path: &str,
-        key: Option<&str>,
+        (name, value): (&str, &str),
         body: Bytes,
     ) -> Result<Answer, Silence> {
         let silence = |why: &dyn std::fmt::Display| Silence(why.to_string());
@@ -68,8 +83,8 @@ impl Service {
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header(header::CONTENT_TYPE, "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+        if !name.is_empty() {
+            request = request.header(name, value);
         }
         let request = request.body(Full::new(body)).map_err(|e| silence(&e))?;
         let asked = async {

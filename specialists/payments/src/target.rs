@@ -7,7 +7,7 @@ use deadelus_runtime::{Context, ErrorClass, Failure, Secret, TargetCard, TargetN
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
 
-use crate::client::Client;
+use crate::{client::Client, service::Service};
 
 /// A provider of payments. Unknown keys are errors.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,7 +18,8 @@ pub struct PaymentsTarget {
     /// `sk_test_…`: a string, or `{ file = "/run/secrets/provider" }`.
     #[serde(default)]
     pub api_key: Secret,
-    /// `whsec_…`, one for each endpoint, and two for one whose secret is being changed.
+    /// `whsec_…`, one for each endpoint, and two for one whose secret is being changed. With the
+    /// first `payments.webhook_ingest` signs what it brings to the service.
     #[serde(default)]
     pub webhook_secrets: Vec<Secret>,
     /// Whether this is the account that real customers pay to.
@@ -27,8 +28,8 @@ pub struct PaymentsTarget {
     /// Whether a live key may be used; needs `production` too.
     #[serde(default)]
     pub allow_live: bool,
-    /// The service that takes payments, `http://host:port`: what `payments.drill` tries. It is
-    /// never given the key.
+    /// The service that takes payments, `http://host:port`: what `payments.drill` and
+    /// `payments.webhook_ingest` try. It is never given the key.
     #[serde(default)]
     pub service_url: Option<String>,
     /// Whether the provider goes wrong on demand, as one for tests does.
@@ -136,6 +137,25 @@ impl Targets {
         }
         let timeout = Duration::from_millis(target.timeout_ms);
         Ok(Client::new(&target.base_url, target.api_key.clone(), timeout))
+    }
+
+    /// The same for what is done only to try it; `denied` with every live key.
+    pub(crate) fn open_for_tests(&self, cx: &Context, what: &str) -> Result<Client, Failure> {
+        if self.of(cx)?.is_live() {
+            let text = format!("{what}, and this target's key is live");
+            return Err(Failure::new(ErrorClass::Denied, text).help("use a test key"));
+        }
+        self.open(cx)
+    }
+
+    /// The service that takes payments, as the task's target names it.
+    pub(crate) fn service(&self, cx: &Context) -> Result<Service, Failure> {
+        let target = self.of(cx)?;
+        let url = target.service_url.as_deref().ok_or_else(|| {
+            let text = format!("no service is configured for target {}", cx.target());
+            Failure::new(ErrorClass::InvalidInput, text).help("name it as `service_url`")
+        })?;
+        Ok(Service::new(url, Duration::from_millis(target.timeout_ms)))
     }
 
     /// The configuration of the provider that a task is about.

@@ -13,6 +13,8 @@ pub(crate) const KEY: &str = "sk_test_hunter2";
 /// A provider of its own for each test.
 pub(crate) struct Shop {
     pub(crate) provider: Provider,
+    /// Where it answers.
+    pub(crate) url: String,
     pub(crate) targets: Targets,
     pub(crate) cx: Context,
 }
@@ -25,8 +27,9 @@ impl Shop {
     /// With more in the target's configuration.
     pub(crate) async fn with(more: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let mut target = json!({
-            "base_url": format!("http://{}", listener.local_addr().unwrap()),
+            "base_url": url,
             "api_key": KEY,
         });
         let more = more.as_object().unwrap().clone();
@@ -35,7 +38,7 @@ impl Shop {
         let provider = Provider::default();
         tokio::spawn(provider.clone().serve(listener));
         let targets = Targets::new([("shop".parse().unwrap(), target)].into()).unwrap();
-        Self { provider, targets, cx: Context::detached("shop") }
+        Self { provider, url, targets, cx: Context::detached("shop") }
     }
 
     /// The `skip`th request from now on that writes there goes wrong.

@@ -166,7 +166,9 @@ impl World {
         made.extend(fields.as_object().cloned().unwrap_or_default());
         let made = Value::Object(made);
         self.objects.push(made.clone());
-        self.tell(&format!("{object}.created"), &made);
+        // The one kind of object whose events are called otherwise.
+        let told = if object == "subscription" { "customer.subscription" } else { object };
+        self.tell(&format!("{told}.created"), &made);
         made
     }
 

@@ -92,6 +92,28 @@ stripe.test_helpers.TestClock.advance(clock.id, frozen_time=1706659200 + 700 * 8
 assert stripe.Subscription.retrieve(subscription.id).status == "canceled"
 assert len(stripe.Invoice.list(subscription=subscription.id).data) == 3
 
+# A price of its own, a payment for each invoice, and a clock that takes all of it with it.
+clock = stripe.test_helpers.TestClock.create(frozen_time=1706659200, name="gone")
+customer = stripe.Customer.create(test_clock=clock.id)
+stripe.Product.create(id="gone", name="Gone")
+data = dict(product="gone", currency="eur", unit_amount=700, recurring={"interval": "month"})
+subscription = stripe.Subscription.create(customer=customer.id, items=[{"price_data": data}])
+paid = stripe.Invoice.retrieve(subscription.latest_invoice)
+assert stripe.PaymentIntent.retrieve(paid.payment_intent).amount_received == 700
+kinds = {e.type for e in stripe.Event.list(limit=100).data if e.data.object.id == paid.id}
+assert kinds == {"invoice.created", "invoice.paid"}, kinds
+begun = stripe.Event.list(type="customer.subscription.created").data
+assert subscription.id in [event.data.object.id for event in begun]
+assert paid.lines.data[0].period.end > paid.lines.data[0].period.start
+assert stripe.Subscription.cancel(subscription.id).status == "canceled"
+assert stripe.Subscription.list(customer=customer.id).data == []
+assert len(stripe.Subscription.list(customer=customer.id, status="all").data) == 1
+refused(stripe.InvalidRequestError, lambda: stripe.Subscription.cancel(subscription.id))
+assert stripe.test_helpers.TestClock.delete(clock.id).deleted
+refused(stripe.InvalidRequestError, lambda: stripe.Customer.retrieve(customer.id))
+refused(stripe.InvalidRequestError, lambda: stripe.PaymentIntent.retrieve(paid.payment_intent))
+assert stripe.Product.delete("gone").deleted
+
 # Money.
 intent = stripe.PaymentIntent.create(
     amount=500, currency="eur", payment_method="pm_card_visa", confirm=True

@@ -102,13 +102,14 @@ impl Event {
 
 impl Invoice {
     fn read(object: &Json) -> Option<Self> {
+        let period = &object["lines"]["data"][0]["period"];
         Some(Self {
             id: text(&object["id"])?,
             payment: text(&object["payment_intent"])?,
             currency: text(&object["currency"])?,
             amount: object["amount_paid"].as_i64()?,
-            period_start: object["period_start"].as_i64()?,
-            period_end: object["period_end"].as_i64()?,
+            period_start: period["start"].as_i64()?,
+            period_end: period["end"].as_i64()?,
         })
     }
 }

@@ -156,7 +156,7 @@ impl Price {
 }
 
 /// Whether it is an active code of ISO 4217, in small letters as the provider spells them.
-fn is_currency(code: &str) -> bool {
+pub(crate) fn is_currency(code: &str) -> bool {
     code.len() == 3 && CURRENCIES.split_ascii_whitespace().any(|known| known == code)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Done;
+use super::{Done, catalogue};
 use crate::{calendar, params::Params, refusal::Refusal, world::World};
 
 const CLOCK: &str = "test_helpers.test_clock";
@@ -45,11 +45,8 @@ pub(super) fn subscribe(world: &mut World, params: &Params) -> Done {
     let items = params.inner("items")?.unwrap_or_default();
     let item = items.inner("0")?.ok_or_else(|| Refusal::missing("items"))?;
     items.only(&["0"])?;
-    item.only(&["price", "quantity"])?;
-    let price = world.named("price", item.required("price")?, "items[0][price]")?;
-    if price["recurring"].is_null() || price["active"] != true {
-        return Err(Refusal::invalid("items[0][price]", "The price must be active and recurring."));
-    }
+    item.only(&["price", "price_data", "quantity"])?;
+    let price = price_of(world, &item)?;
     let start = now(world, &customer["test_clock"]);
     let fields = json!({
         "customer": customer["id"],
@@ -71,6 +68,18 @@ pub(super) fn subscribe(world: &mut World, params: &Params) -> Done {
     bill(world, &id, 0)
 }
 
+/// One that is sold, or one that is made for this subscription alone.
+fn price_of(world: &mut World, item: &Params) -> Done {
+    if let Some(data) = item.inner("price_data")? {
+        return catalogue::create_inline_price(world, &data);
+    }
+    let price = world.named("price", item.required("price")?, "items[0][price]")?;
+    if price["recurring"].is_null() || price["active"] != true {
+        return Err(Refusal::invalid("items[0][price]", "The price must be active and recurring."));
+    }
+    Ok(price)
+}
+
 pub(super) fn update_subscription(world: &mut World, id: &str, params: &Params) -> Done {
     params.only(&["cancel_at_period_end", "metadata"])?;
     let before = world.get("subscription", id)?;
@@ -82,8 +91,21 @@ pub(super) fn update_subscription(world: &mut World, id: &str, params: &Params) 
     Ok(world.change(id, fields.into(), "customer.subscription.updated"))
 }
 
+/// Those that have ended are shown only to whoever asks for them, or for `all`.
+pub(super) fn is_listed(subscription: &Value, params: &Params) -> Result<bool, Refusal> {
+    Ok(match params.text("status")? {
+        None => subscription["status"] != "canceled",
+        Some("all") => true,
+        Some(status) => subscription["status"] == status,
+    })
+}
+
+/// What has ended already is not there to be ended.
 pub(super) fn cancel(world: &mut World, id: &str) -> Done {
     let subscription = world.get("subscription", id)?;
+    if subscription["status"] == "canceled" {
+        return Err(Refusal::no_such(404, "subscription", id, "id"));
+    }
     let at = now(world, &subscription["test_clock"]);
     let fields = json!({"status": "canceled", "canceled_at": at, "ended_at": at});
     Ok(world.change(id, fields, "customer.subscription.deleted"))
@@ -122,8 +144,22 @@ fn bill(world: &mut World, id: &str, n: i64) -> Done {
     };
     let of = |value: &Value| value.as_i64().unwrap_or_default();
     let amount = of(&item["price"]["unit_amount"]).saturating_mul(of(&item["quantity"]));
+    let payment = world.create(
+        "payment_intent",
+        "pi",
+        json!({
+            "amount": amount,
+            "amount_received": amount,
+            "currency": subscription["currency"],
+            "customer": subscription["customer"],
+            "status": "succeeded",
+            "metadata": {},
+            "created": start,
+        }),
+    );
     let invoice = json!({
         "customer": subscription["customer"],
+        "payment_intent": payment["id"],
         "subscription": id,
         "parent": {
             "type": "subscription_details",
@@ -138,9 +174,16 @@ fn bill(world: &mut World, id: &str, n: i64) -> Done {
         "billing_reason": if n == 0 { "subscription_create" } else { "subscription_cycle" },
         "period_start": start,
         "period_end": end,
+        "lines": {"object": "list", "has_more": false, "data": [{
+            "object": "line_item",
+            "amount": amount,
+            "currency": subscription["currency"],
+            "period": {"start": start, "end": end},
+        }]},
         "created": start,
     });
     let invoice = world.create("invoice", "in", invoice);
+    world.change(invoice["id"].as_str().unwrap_or_default(), json!({}), "invoice.paid");
     let fields = json!({
         "period": n,
         "current_period_start": start,
@@ -148,6 +191,19 @@ fn bill(world: &mut World, id: &str, n: i64) -> Done {
         "latest_invoice": invoice["id"],
     });
     Ok(world.change(id, fields, "customer.subscription.updated"))
+}
+
+/// A clock takes with it whoever lives by it, and all that was billed to them.
+pub(super) fn delete_clock(world: &mut World, id: &str) {
+    let customers: Vec<Value> = world
+        .of("customer")
+        .filter(|customer| customer["test_clock"] == id)
+        .map(|customer| customer["id"].clone())
+        .collect();
+    world.objects.retain(|object| {
+        let gone = customers.iter().any(|one| object["customer"] == *one || object["id"] == *one);
+        object["id"] != id && !gone
+    });
 }
 
 /// The time on a clock; the world's without one.

@@ -43,7 +43,7 @@ pub(super) fn update_product(world: &mut World, id: &str, params: &Params) -> Do
 /// Whether nothing is sold under it.
 pub(super) fn deletable(world: &World, id: &str) -> Result<(), Refusal> {
     let text = "This product cannot be deleted because it has one or more user-created prices.";
-    let used = world.of("price").any(|price| price["product"] == id);
+    let used = world.of("price").any(|price| price["product"] == id && price["inline"] != true);
     if used { Err(Refusal::state("resource_in_use", text)) } else { Ok(()) }
 }
 
@@ -59,6 +59,29 @@ pub(super) fn create_price(world: &mut World, params: &Params) -> Done {
         "transfer_lookup_key",
         "metadata",
     ])?;
+    let mut fields = terms(world, params)?;
+    fields["active"] = params.boolean("active")?.unwrap_or(true).into();
+    fields["nickname"] = text_or_null(params, "nickname")?;
+    fields["lookup_key"] = text_or_null(params, "lookup_key")?;
+    fields["metadata"] = params.metadata(&Value::Null)?;
+    claim(world, params, "")?;
+    Ok(world.create("price", "price", fields))
+}
+
+/// A price for one subscription: nobody else can buy it, and its product can be deleted.
+pub(super) fn create_inline_price(world: &mut World, params: &Params) -> Done {
+    params.only(&["product", "currency", "unit_amount", "recurring"])?;
+    let mut fields = terms(world, params)?;
+    if fields["recurring"].is_null() {
+        return Err(Refusal::missing("items[0][price_data][recurring]"));
+    }
+    fields["active"] = false.into();
+    fields["inline"] = true.into();
+    Ok(world.create("price", "price", fields))
+}
+
+/// What a price says.
+fn terms(world: &World, params: &Params) -> Done {
     let product = params.required("product")?;
     world.named("product", product, "product")?;
     let currency = params.required("currency")?.to_lowercase();
@@ -70,20 +93,14 @@ pub(super) fn create_price(world: &mut World, params: &Params) -> Done {
         return Err(Refusal::invalid("unit_amount", "This value must be at least 0."));
     }
     let recurring = recurring(params)?;
-    let fields = json!({
+    Ok(json!({
         "product": product,
         "currency": currency,
         "unit_amount": amount,
         "type": if recurring.is_null() { "one_time" } else { "recurring" },
         "recurring": recurring,
-        "active": params.boolean("active")?.unwrap_or(true),
-        "nickname": text_or_null(params, "nickname")?,
-        "lookup_key": text_or_null(params, "lookup_key")?,
         "billing_scheme": "per_unit",
-        "metadata": params.metadata(&Value::Null)?,
-    });
-    claim(world, params, "")?;
-    Ok(world.create("price", "price", fields))
+    }))
 }
 
 pub(super) fn update_price(world: &mut World, id: &str, params: &Params) -> Done {

@@ -43,7 +43,7 @@ fn kind_of(path: &str) -> Option<Kind> {
         "products" => ("product", &["active"]),
         "prices" => ("price", &["active", "product", "currency", "type", "lookup_key"]),
         "customers" => ("customer", &["email", "test_clock"]),
-        "subscriptions" => ("subscription", &["customer", "status"]),
+        "subscriptions" => ("subscription", &["customer"]),
         "invoices" => ("invoice", &["customer", "subscription", "status"]),
         "payment_intents" => ("payment_intent", &["customer"]),
         "refunds" => ("refund", &["payment_intent"]),
@@ -102,6 +102,9 @@ fn delete(world: &mut World, kind: &str, id: &str) -> Option<Done> {
         if kind == "products" {
             catalogue::deletable(world, id)?;
         }
+        if kind == "test_clocks" {
+            billing::delete_clock(world, id);
+        }
         world.objects.retain(|candidate| candidate["id"] != id);
         Ok(json!({"id": id, "object": object, "deleted": true}))
     }))
@@ -111,10 +114,13 @@ fn list(world: &World, kind: &str, params: &Params) -> Option<Done> {
     let Kind { object, filters } = kind_of(kind)?;
     let narrowed = || -> Done {
         let known = [&LIST[..], filters, &["ids", "lookup_keys"]].concat();
+        let known =
+            if object == "subscription" { [&known[..], &["status"]].concat() } else { known };
         params.only(&known)?;
         let mut all = vec![];
         for candidate in world.of(object).rev() {
             let mut fits = page::created_within(candidate, params)?;
+            fits &= object != "subscription" || billing::is_listed(candidate, params)?;
             for name in filters {
                 fits &= params.text(name)?.is_none_or(|wanted| same(&candidate[*name], wanted));
             }

@@ -6,7 +6,17 @@ use super::{Done, text_or_null};
 use crate::{params::Params, refusal::Refusal, world::World};
 
 pub(super) fn create_customer(world: &mut World, params: &Params) -> Done {
-    params.only(&["email", "name", "description", "metadata", "test_clock"])?;
+    params.only(&[
+        "email",
+        "name",
+        "description",
+        "metadata",
+        "test_clock",
+        "payment_method",
+        "invoice_settings",
+    ])?;
+    let settings = params.inner("invoice_settings")?.unwrap_or_default();
+    settings.only(&["default_payment_method"])?;
     if let Some(clock) = params.text("test_clock")? {
         world.named("test_helpers.test_clock", clock, "test_clock")?;
     }
@@ -15,6 +25,9 @@ pub(super) fn create_customer(world: &mut World, params: &Params) -> Done {
         "name": text_or_null(params, "name")?,
         "description": text_or_null(params, "description")?,
         "test_clock": text_or_null(params, "test_clock")?,
+        "invoice_settings": {
+            "default_payment_method": text_or_null(&settings, "default_payment_method")?,
+        },
         "metadata": params.metadata(&Value::Null)?,
     });
     Ok(world.create("customer", "cus", fields))

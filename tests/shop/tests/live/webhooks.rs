@@ -67,6 +67,8 @@ fn unknown() -> Value {
 
 fn paid(id: &str, day: i64) -> Value {
     let mut object = invoice(id, day);
+    let period = json!({"start": object["period_start"], "end": object["period_end"]});
+    object["lines"] = json!({"data": [{"period": period}]});
     object["subscription"] = "sub_1".into();
     object["payment_intent"] = object["payment"].take();
     object["amount_paid"] = object["amount"].take();
