@@ -181,12 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn people_ask_for_subscriptions_in_many_ways() {
+        for request in [
+            "I need to add a subscription payment system with recurring billing",
+            "we want to charge customers every month",
+            "Set up recurring billing with Stripe",
+            "implement paid plans, monthly and yearly",
+            "please build memberships that people pay for each month",
+            "Introduce subscriptions to our shop",
+        ] {
+            assert_eq!(chosen(request).ok().as_deref(), Some("subscriptions"), "{request}");
+        }
+        let slow = "Subscriptions are slow: the billing page times out, timeouts all over";
+        assert_ne!(chosen(slow).ok().as_deref(), Some("subscriptions"));
+        assert_ne!(chosen("refund a subscription").ok().as_deref(), Some("subscriptions"));
+    }
+
+    #[test]
     fn another_wish_is_refused_with_the_nearest() {
         for (request, nearest_of_all) in [
-            (
-                "I need to add a subscription payment system with recurring billing",
-                "payment-endpoint",
-            ),
             ("I have a backend plan for user authentication. Coordinate it", "slow-endpoint"),
             ("refund a payment", "payment-endpoint"),
             ("write me a poem", "payment-endpoint"),
@@ -217,7 +230,8 @@ mod tests {
         let error = choose(&wish("x", Some("slow")), &shelf, &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no blueprint \"slow\"; there are payment-endpoint, slow-endpoint"
+            "there is no blueprint \"slow\"; there are payment-endpoint, slow-endpoint, \
+             subscriptions"
         );
     }
 }

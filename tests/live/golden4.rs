@@ -2,29 +2,20 @@
 //! becomes a document, a table, a release and a drill with a provider that goes wrong; and all of
 //! it can be taken back, but for refunds in the provider's books.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsStr,
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeSet, fs};
 
 use deadelus_proto::{
     WorkflowId,
     pb::{self, Ending, plan_answer::Result as Planned},
 };
-use deadelus_tests::{fleet::Fleet, process::Process, programs::program};
+use deadelus_tests::fleet::Fleet;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    customers::Customers,
     person::Person,
+    provider::Provider,
     quiet,
     shop::{Engine, Shop},
     story::Story,
@@ -83,7 +74,7 @@ async fn an_endpoint_without_a_provider_is_taken_back_whole() {
     let before = case.fingerprints().await;
     let fleet = case.fleet();
     let ada = Person::at(&fleet).await;
-    case.provider.kill();
+    case.provider.ends();
     let id = approved(&ada, "wf-golden4").await;
     let story = ada.until_ended(&id, Ending::Undone).await;
     for task in ["migrate", "release"] {
@@ -95,8 +86,7 @@ async fn an_endpoint_without_a_provider_is_taken_back_whole() {
 /// A shop at v2, a provider, and the documents of its API.
 pub(crate) struct Case {
     shop: Shop,
-    provider: Process,
-    provider_port: u16,
+    provider: Provider,
     folder: TempDir,
 }
 
@@ -114,19 +104,14 @@ pub(crate) struct Fingerprints {
 impl Case {
     pub(crate) fn open(test: &str, engine: Engine) -> Option<Self> {
         let folder = TempDir::with_prefix("payments-").unwrap();
-        let arguments = ["--listen", "127.0.0.1:0"].map(OsStr::new);
-        let log = folder.path().join("provider.log");
-        let mut provider = Process::start(&program("deadelus-provider"), &arguments, &log);
-        provider.until_it_says("listening on http://127.0.0.1:");
-        let provider_port = provider.said().rsplit(':').next().unwrap().trim().parse().unwrap();
-        let settings = format!(
-            "provider_url = \"http://127.0.0.1:{provider_port}\"\nprovider_key = \"sk_test_shop\"\n"
-        );
+        let provider = Provider::start(folder.path());
+        let settings =
+            format!("provider_url = {:?}\nprovider_key = \"sk_test_shop\"\n", provider.url());
         let shop = Shop::open(test, engine, 500, &settings)?;
         shop.release("v2");
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/shop/openapi.yaml");
         fs::copy(document, folder.path().join("openapi.yaml")).unwrap();
-        Some(Self { shop, provider, provider_port, folder })
+        Some(Self { shop, provider, folder })
     }
 
     pub(crate) fn fleet(&self) -> Fleet {
@@ -136,9 +121,9 @@ impl Case {
         let testing = format!("[targets.shop.service]\nbase_url = \"{service}\"\n");
         let security = format!("[targets.shop.roots]\nsource = \"{folder}\"\n");
         let payments = format!(
-            "[targets.shop]\nbase_url = \"http://127.0.0.1:{}\"\napi_key = \"sk_test_drill\"\n\
+            "[targets.shop]\nbase_url = {:?}\napi_key = \"sk_test_drill\"\n\
              service_url = \"{service}\"\ntakes_faults = true\n",
-            self.provider_port
+            self.provider.url()
         );
         Fleet::of(&[
             ("db", &targets.db),
@@ -197,7 +182,7 @@ impl Case {
         let schema = schema.filter(|line| !line.contains("deadelus")).collect();
         let pointer = self.folder.path().join("published/public.json");
         let received = |p: &Value| p["amount_received"].as_i64().unwrap();
-        let refunds: Vec<Value> = self.provider_lists("refunds");
+        let refunds: Vec<Value> = self.provider.lists("refunds");
         let refunded: i64 = refunds.iter().map(|r| r["amount"].as_i64().unwrap()).sum();
         Fingerprints {
             schema,
@@ -209,70 +194,8 @@ impl Case {
 
     /// Every payment that the provider has.
     fn made(&self) -> Vec<Value> {
-        self.provider_lists("payment_intents")
+        self.provider.lists("payment_intents")
     }
-
-    fn provider_lists(&self, kind: &str) -> Vec<Value> {
-        let mut all: Vec<Value> = vec![];
-        loop {
-            let last = all.last().and_then(|object| object["id"].as_str());
-            let after = last.map(|id| format!("&starting_after={id}")).unwrap_or_default();
-            let asked = get(self.provider_port, &format!("/v1/{kind}?limit=100{after}"));
-            let Some((200, body)) = asked else { return vec![] };
-            let page: Value = serde_json::from_str(&body).unwrap();
-            all.extend(page["data"].as_array().unwrap().iter().cloned());
-            if page["has_more"] == false {
-                return all;
-            }
-        }
-    }
-}
-
-/// Somebody who looks at the products and at an order, again and again.
-struct Customers {
-    closed: Arc<AtomicBool>,
-    served: Arc<AtomicU64>,
-    refused: Arc<AtomicU64>,
-    thread: thread::JoinHandle<()>,
-}
-
-impl Customers {
-    fn come(port: u16) -> Self {
-        let (closed, served, refused) =
-            <(Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU64>)>::default();
-        let (is_closed, good, bad) = (closed.clone(), served.clone(), refused.clone());
-        let thread = thread::spawn(move || {
-            while !is_closed.load(Ordering::Relaxed) {
-                for path in ["/products", "/checkout/1"] {
-                    let well = matches!(get(port, path), Some((200, _)));
-                    (if well { &good } else { &bad }).fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        Self { closed, served, refused, thread }
-    }
-
-    /// How many requests were served, and how many were not.
-    fn leave(self) -> (u64, u64) {
-        self.closed.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
-        (self.served.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
-    }
-}
-
-/// The status and the body; none when nobody answers.
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nhost: shop\r\nauthorization: Bearer sk_test_witness\r\n\
-         connection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
 }
 
 /// Asks in the words of the request. Which revision it is cannot be guessed.

@@ -163,6 +163,10 @@ fixes = ["n_plus_one"]
 [targets.shop.revisions.v3]
 summary = "takes payments"
 schema_range = [20261121, 20261121]
+
+[targets.shop.revisions.v4]
+summary = "has subscriptions"
+schema_range = [20261122, 20261122]
 "#,
             self.home.path().join("revision.json").display()
         );

@@ -15,9 +15,10 @@ use deadelus_core::Problems;
 use super::{blueprint::Blueprint, lint};
 
 /// The blueprints that come with the program.
-const BUILT_IN: [&str; 2] = [
+const BUILT_IN: [&str; 3] = [
     include_str!("../../blueprints/slow-endpoint.yaml"),
     include_str!("../../blueprints/payment-endpoint.yaml"),
+    include_str!("../../blueprints/subscriptions.yaml"),
 ];
 
 /// What a blueprint that comes with the program says of its origin.
