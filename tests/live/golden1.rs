@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     customers::Customers,
+    matrix::Scene,
     person::Person,
     provider::Provider,
     quiet,
@@ -84,6 +85,35 @@ pub(crate) struct Case {
     folder: TempDir,
 }
 
+impl Scene for Case {
+    type State = State;
+    const NAME: &'static str = "subscriptions";
+
+    fn open(engine: Engine) -> Option<Self> {
+        Self::open("matrix", engine)
+    }
+
+    fn fleet(&self) -> Fleet {
+        self.fleet()
+    }
+
+    async fn state(&self) -> State {
+        self.state().await
+    }
+
+    async fn proposal(ada: &Person) -> pb::PlanProposal {
+        proposal(ada).await
+    }
+
+    async fn agree(ada: &Person, id: &WorkflowId) {
+        committed(ada, id).await;
+    }
+
+    fn is_declared(residue: &str) -> bool {
+        kind(residue).is_some()
+    }
+}
+
 /// What must be the same again.
 #[derive(Debug, PartialEq)]
 pub(crate) struct State {
@@ -102,7 +132,7 @@ pub(crate) struct State {
 }
 
 impl Case {
-    pub(crate) fn open(test: &str, engine: Engine) -> Option<Self> {
+    fn open(test: &str, engine: Engine) -> Option<Self> {
         let folder = TempDir::with_prefix("subscriptions-").unwrap();
         let provider = Provider::start(folder.path());
         let settings = format!(
@@ -123,7 +153,7 @@ impl Case {
         self.folder.path().join("policies.cedar")
     }
 
-    pub(crate) fn fleet(&self) -> Fleet {
+    fn fleet(&self) -> Fleet {
         let (service, folder) = (self.shop.base(), self.folder.path().display());
         let targets = self.shop.targets("");
         let api = format!("[targets.shop]\nfolder = \"{folder}\"\nbase_url = \"{service}\"\n");
@@ -227,7 +257,7 @@ impl Case {
         }
     }
 
-    pub(crate) async fn state(&self) -> State {
+    async fn state(&self) -> State {
         // The table in which migrations are remembered is no part of the shop.
         let schema = self.shop.database.schema().await.into_iter();
         let schema = schema.filter(|line| !line.contains("deadelus")).collect();
@@ -260,7 +290,7 @@ impl Case {
 }
 
 /// What a way back may leave behind, by its kind; none for everything else.
-pub(crate) fn kind(residue: &str) -> Option<&'static str> {
+fn kind(residue: &str) -> Option<&'static str> {
     let record = residue.starts_with("the service keeps its record of sub_");
     let archived = |what: &str| residue.starts_with(what) && residue.ends_with("stays, archived");
     match () {
@@ -273,7 +303,7 @@ pub(crate) fn kind(residue: &str) -> Option<&'static str> {
 }
 
 /// Asks in the words of the request. Which revision it is cannot be guessed.
-pub(crate) async fn proposal(ada: &Person) -> pb::PlanProposal {
+async fn proposal(ada: &Person) -> pb::PlanProposal {
     match ada.ask(WORDS, &[]).await {
         Planned::NoPlan(no) => assert!(no.problems[0].contains("param revision"), "{no:?}"),
         other => panic!("{other:?}"),
@@ -297,11 +327,12 @@ async fn approved(ada: &Person, id: &str) -> WorkflowId {
 }
 
 /// Waits until everything is proved and says that it may stay: what cannot be taken back asks for it.
-pub(crate) async fn committed(ada: &Person, id: &WorkflowId) {
+async fn committed(ada: &Person, id: &WorkflowId) {
     let asked = |event: &Kind| matches!(event, Kind::GateOpened(gate) if gate.gate == "commit");
     let is_so = |story: &Story| story.count(asked) > 0 || story.ending().is_some();
     let story = ada.until(id, "it is asked whether it may stay", is_so).await;
-    if story.ending().is_some() {
+    let answered = |event: &Kind| matches!(event, Kind::GateDecided(g) if g.gate == "commit");
+    if story.ending().is_some() || story.count(answered) > 0 {
         return;
     }
     let digest = story.events().find_map(|event| match event {

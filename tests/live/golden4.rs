@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     customers::Customers,
+    matrix::Scene,
     person::Person,
     provider::Provider,
     quiet,
@@ -90,6 +91,35 @@ pub(crate) struct Case {
     folder: TempDir,
 }
 
+impl Scene for Case {
+    type State = Fingerprints;
+    const NAME: &'static str = "payment-endpoint";
+
+    fn open(engine: Engine) -> Option<Self> {
+        Self::open("matrix", engine)
+    }
+
+    fn fleet(&self) -> Fleet {
+        self.fleet()
+    }
+
+    async fn state(&self) -> Fingerprints {
+        self.fingerprints().await
+    }
+
+    async fn proposal(ada: &Person) -> pb::PlanProposal {
+        proposal(ada).await
+    }
+
+    /// It is asked for nothing.
+    async fn agree(_: &Person, _: &WorkflowId) {}
+
+    /// Refunds, and rows that were read out.
+    fn is_declared(residue: &str) -> bool {
+        residue.contains("is refunded") || residue.contains("rows are in artefact")
+    }
+}
+
 /// What must be the same again.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fingerprints {
@@ -102,7 +132,7 @@ pub(crate) struct Fingerprints {
 }
 
 impl Case {
-    pub(crate) fn open(test: &str, engine: Engine) -> Option<Self> {
+    fn open(test: &str, engine: Engine) -> Option<Self> {
         let folder = TempDir::with_prefix("payments-").unwrap();
         let provider = Provider::start(folder.path());
         let settings =
@@ -114,7 +144,7 @@ impl Case {
         Some(Self { shop, provider, folder })
     }
 
-    pub(crate) fn fleet(&self) -> Fleet {
+    fn fleet(&self) -> Fleet {
         let (service, folder) = (self.shop.base(), self.folder.path().display());
         let targets = self.shop.targets("");
         let api = format!("[targets.shop]\nfolder = \"{folder}\"\nbase_url = \"{service}\"\n");
@@ -176,7 +206,7 @@ impl Case {
         assert!(made.len() == DRILLED && made.iter().all(told), "{residue:?} {made:?}");
     }
 
-    pub(crate) async fn fingerprints(&self) -> Fingerprints {
+    async fn fingerprints(&self) -> Fingerprints {
         // The table in which migrations are remembered is no part of the shop.
         let schema = self.shop.database.schema().await.into_iter();
         let schema = schema.filter(|line| !line.contains("deadelus")).collect();
@@ -199,7 +229,7 @@ impl Case {
 }
 
 /// Asks in the words of the request. Which revision it is cannot be guessed.
-pub(crate) async fn proposal(ada: &Person) -> pb::PlanProposal {
+async fn proposal(ada: &Person) -> pb::PlanProposal {
     match ada.ask(WORDS, &[]).await {
         Planned::NoPlan(no) => assert!(no.problems[0].contains("param revision"), "{no:?}"),
         other => panic!("{other:?}"),
