@@ -15,6 +15,7 @@ mod drafts;
 mod failures;
 mod golden1;
 mod golden2;
+mod golden3;
 mod golden4;
 mod house;
 mod kill;

@@ -167,6 +167,14 @@ schema_range = [20261121, 20261121]
 [targets.shop.revisions.v4]
 summary = "has subscriptions"
 schema_range = [20261122, 20261122]
+
+[targets.shop.revisions.auth-report]
+summary = "has accounts, and tells whom its policies would refuse"
+schema_range = [20261123, 20261123]
+
+[targets.shop.revisions.auth-enforce]
+summary = "has accounts, and its policies decide"
+schema_range = [20261123, 20261123]
 "#,
             self.home.path().join("revision.json").display()
         );

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Effect, Entities, Policy, PolicyId, PolicySet, Request, RequestEnv, Schema};
+use cedar_policy::{
+    ActionConstraint, Effect, Entities, Policy, PolicyId, PolicySet, PrincipalConstraint, Request,
+    RequestEnv, ResourceConstraint, Schema,
+};
 use deadelus_runtime::{Failure, canonical, invalid};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -99,9 +102,16 @@ struct Side<'a> {
     idle: Vec<&'a PolicyId>,
     permits: BTreeSet<&'a str>,
     bans: BTreeSet<&'a str>,
+    /// Whether one of the permits asks for nothing.
+    is_open: bool,
 }
 
 impl Side<'_> {
+    /// Whether it allows every request of the kind: then nothing can be allowed anew.
+    fn allows_all(&self) -> bool {
+        self.is_open && self.bans.is_empty()
+    }
+
     /// Only what can apply: it decides as all of it does, and in a fraction of the time.
     fn applying(&self) -> PolicySet {
         let mut set = self.set.clone();
@@ -126,6 +136,7 @@ struct Told {
     id: PolicyId,
     effect: Effect,
     meaning: String,
+    asks_for_nothing: bool,
     kinds: BTreeSet<RequestEnv>,
 }
 
@@ -135,6 +146,7 @@ impl<'a> Applying<'a> {
             id: policy.id().clone(),
             effect: policy.effect(),
             meaning: meaning(policy),
+            asks_for_nothing: asks_for_nothing(policy),
             kinds: policy.get_valid_request_envs(schema).collect(),
         };
         Self { set, policies: set.policies().map(told).collect() }
@@ -149,6 +161,7 @@ impl<'a> Applying<'a> {
         Side {
             set: self.set,
             idle: idle.into_iter().map(|told| &told.id).collect(),
+            is_open: fit.iter().any(|told| told.effect == Effect::Permit && told.asks_for_nothing),
             permits: of(Effect::Permit),
             bans: of(Effect::Forbid),
         }
@@ -165,6 +178,14 @@ fn meaning(policy: &Policy) -> String {
         json.remove("annotations");
     }
     format!("{}{}", canonical::text(&json), links.concat())
+}
+
+/// `permit(principal, action, resource);`
+fn asks_for_nothing(policy: &Policy) -> bool {
+    let all = policy.principal_constraint() == PrincipalConstraint::Any
+        && policy.action_constraint() == ActionConstraint::Any
+        && policy.resource_constraint() == ResourceConstraint::Any;
+    all && !policy.has_non_scope_constraint()
 }
 
 /// What asking needs.
@@ -185,8 +206,9 @@ fn one(kind: &RequestEnv, old: &Side<'_>, new: &Side<'_>, lab: &Lab<'_>) -> Comp
         holds: None,
     };
     // Allowed is what some permit allows and no ban forbids: with fewer permits and more bans
-    // nothing is newly allowed.
-    if new.permits.is_subset(&old.permits) && new.bans.is_superset(&old.bans) {
+    // nothing is newly allowed, and neither is it where everything was.
+    let is_less = new.permits.is_subset(&old.permits) && new.bans.is_superset(&old.bans);
+    if is_less || old.allows_all() {
         if new.permits == old.permits && new.bans == old.bans {
             compared.relation = Relation::Equal;
         }

@@ -1,8 +1,8 @@
 //! `auth.policy_analyze`: what new policies decide otherwise than old ones.
 //!
 //! Each kind of request, a principal's type, an action and a resource's type, is answered for
-//! itself. Where the new permits are among the old ones and the old bans among the new ones, nothing
-//! can be newly allowed: that is a proof, as Cedar decides. Everywhere else worlds that fit the schema
+//! itself. Where the new permits are among the old ones and the old bans among the new ones, or where
+//! everything was allowed, nothing can be newly allowed: that is a proof, as Cedar decides. Everywhere else worlds that fit the schema
 //! are made and asked, which finds what is wider but proves nothing; the answer says so.
 
 mod compare;

@@ -85,6 +85,26 @@ async fn fewer_permits_and_more_bans_are_proved_to_be_no_wider() {
 }
 
 #[tokio::test]
+async fn where_everything_was_allowed_nothing_can_be_newly_allowed_and_a_ban_ends_that() {
+    let run = async |old: &str| {
+        let new = refund("principal.role like \"sup*\" && context.amount < 7");
+        let inputs = json!({"old": {"inline": old}, "new": {"inline": new},
+            "schema": {"inline": STAFF}, "require_proof": true});
+        run(Desk::new().targets(), inputs).await.unwrap()
+    };
+    let open = "permit(principal, action, resource);";
+    assert!(failed(&run(open).await).is_empty());
+    for less in [
+        format!("{open} forbid(principal, action, resource) when {{ context.amount == 3 }};"),
+        r#"permit(principal, action, resource) when { context.amount > 6 };"#.to_owned(),
+        r#"permit(principal == User::"ann", action, resource);"#.to_owned(),
+    ] {
+        let failed = failed(&run(&less).await).concat();
+        assert!(failed.contains("widening") || failed.contains("proved"), "{less}: {failed}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_plan_lists_may_be_wider_and_nothing_else() {
     let mut inputs = json!({"old": {"inline": ""}, "new": {"inline": refund("context.amount < 5")},
         "schema": {"inline": STAFF}, "widening": ["Action::\"refund\""]});

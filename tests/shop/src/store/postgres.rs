@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::{Answer, Row, Statement, StoreError, Value};
@@ -110,9 +111,29 @@ fn classify(error: tokio_postgres::Error) -> StoreError {
 impl Value {
     fn as_sql(&self) -> &(dyn ToSql + Sync) {
         match self {
-            Self::Null => &None::<i64>,
+            Self::Null => &Nothing,
             Self::Int(value) => value,
             Self::Text(value) => value,
         }
     }
+}
+
+/// NULL in a column of any type.
+#[derive(Debug)]
+struct Nothing;
+
+impl ToSql for Nothing {
+    fn to_sql(
+        &self,
+        _: &Type,
+        _: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(IsNull::Yes)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
 }

@@ -96,6 +96,18 @@ pub(crate) async fn whoever_knows_the_password_gets_a_token_that_is_believed(dat
     let current = case.shop.get_as("/user", &token).await;
     assert_eq!((current.status, &current.body["user"]["username"]), (200, &json!("ann")));
     assert_eq!(case.shop.get("/user").await.status, 401);
+    for (change, status) in [
+        (json!({"bio": "I order kettles"}), 200),
+        (json!({"email": "ann@example.test", "image": "http://shop.test/ann.png"}), 200),
+        (json!({"email": "bob@example.test"}), 422),
+        (json!({"password": "short"}), 422),
+    ] {
+        let reply = case.shop.put_as("/user", &token, &json!({ "user": change })).await;
+        assert_eq!(reply.status, status, "{change}: {}", reply.body);
+    }
+    let changed = case.shop.get_as("/user", &token).await.body;
+    assert_eq!(changed["user"]["bio"], "I order kettles", "{changed}");
+    assert_eq!(changed["user"]["image"], "http://shop.test/ann.png");
     for (field, value) in [("password", "wrong horse"), ("email", "bob@example.test")] {
         let mut wrong = login.clone();
         wrong[field] = value.into();

@@ -61,6 +61,17 @@ impl Open {
         ask(self.address, &head, "").await
     }
 
+    /// The same, changing something.
+    pub(crate) async fn put_as(&self, path: &str, token: &str, body: &Value) -> Reply {
+        let body = body.to_string();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nauthorization: Token {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        ask(self.address, &head, &body).await
+    }
+
     pub(crate) async fn counters(&self) -> Value {
         self.get("/internal/counters").await.body
     }
