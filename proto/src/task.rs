@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{CapabilityName, Malformed, TargetName, TaskId, WorkflowId, pb};
 
@@ -287,6 +287,29 @@ pub struct Undo {
     /// What it cannot take back, known beforehand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residue: Vec<String>,
+}
+
+impl Undo {
+    /// The way back by a capability, `db.revert`, that brings everything back.
+    ///
+    /// # Panics
+    /// When `capability` is no capability's name, or `inputs` have no JSON: both are the caller's own.
+    #[expect(clippy::expect_used, reason = "a name that the caller wrote as a literal")]
+    pub fn exact(capability: &str, inputs: &impl Serialize) -> Self {
+        Self {
+            capability: capability.parse().expect("a capability's name"),
+            inputs: json!(inputs),
+            class: UndoClass::Exact,
+            residue: vec![],
+        }
+    }
+
+    /// The same, where this stays: then what matters is back, and not everything.
+    #[must_use]
+    pub fn leaving(self, residue: Vec<String>) -> Self {
+        let class = if residue.is_empty() { self.class } else { UndoClass::Semantic };
+        Self { class, residue, ..self }
+    }
 }
 
 impl TryFrom<pb::Undo> for Undo {

@@ -10,8 +10,8 @@ use std::{
 };
 
 use deadelus_runtime::{
-    CapabilityName, Context, ErrorClass, Failure, Prepared, Undo, UndoClass, blocking, file,
-    invalid, sha256, source::TEXT_MAX_BYTES,
+    Context, ErrorClass, Failure, Prepared, Undo, blocking, file, invalid, sha256,
+    source::TEXT_MAX_BYTES,
 };
 use serde::{Deserialize, Serialize};
 
@@ -95,12 +95,7 @@ impl Served {
             None => None,
         };
         let inputs = restore::Inputs { previous, replaces: before.wanted.clone() };
-        let undo = Undo {
-            capability: self.kind.restored_by(),
-            inputs: serde_json::json!(inputs),
-            class: UndoClass::Exact,
-            residue: vec![],
-        };
+        let undo = Undo::exact(&format!("auth.{}", self.kind.restore_verb()), &inputs);
         Ok(Prepared { before, undo: Some(undo) })
     }
 
@@ -164,11 +159,6 @@ impl Kind {
             Self::Policies => "text/plain",
             Self::Keys => "application/jwk-set+json",
         }
-    }
-
-    #[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
-    fn restored_by(self) -> CapabilityName {
-        format!("auth.{}", self.restore_verb()).parse().expect("a capability's name")
     }
 }
 

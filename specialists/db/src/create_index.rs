@@ -129,12 +129,8 @@ impl ChangeCapability for CreateIndex {
             }
         };
         let fingerprint = schema.fingerprint();
-        let undo = Undo {
-            capability: crate::capability("drop_index"),
-            inputs: serde_json::json!({ "index": name.full, "expect_fingerprint": fingerprint }),
-            class: UndoClass::Exact,
-            residue: vec![],
-        };
+        let back = serde_json::json!({ "index": name.full, "expect_fingerprint": fingerprint });
+        let undo = Undo::exact("db.drop_index", &back);
         let before = Before { fingerprint, ddl, name, table: table.sql_name.clone() };
         Ok(Prepared { before, undo: Some(undo) })
     }

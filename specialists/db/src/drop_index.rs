@@ -173,12 +173,8 @@ fn undo(table: &Table, index: &Index) -> Undo {
     } else {
         vec![format!("index {} was invalid; it comes back valid", index.name)]
     };
-    Undo {
-        capability: crate::capability("create_index"),
-        inputs: serde_json::json!({ "table": table.name, "definition": index.definition }),
-        class: if index.valid { UndoClass::Exact } else { UndoClass::Semantic },
-        residue,
-    }
+    let back = serde_json::json!({ "table": table.name, "definition": index.definition });
+    Undo::exact("db.create_index", &back).leaving(residue)
 }
 
 fn measured(inputs: &Inputs, before: &Before, schema: &Schema) -> Measured<Outputs> {

@@ -33,7 +33,7 @@ mod transition;
 
 use std::collections::BTreeMap;
 
-use deadelus_runtime::{CapabilityName, ErrorClass, Failure, Specialist, TargetName};
+use deadelus_runtime::{ErrorClass, Failure, Specialist, TargetName};
 
 pub use self::{
     advise::Advise,
@@ -73,12 +73,6 @@ pub fn specialist(targets: BTreeMap<TargetName, DbTarget>) -> Specialist {
         .change(CreateIndex::new(targets.clone()))
         .change(DropIndex::new(targets.clone()));
     targets.cards().fold(specialist, Specialist::target)
-}
-
-/// `db.<verb>`
-#[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
-fn capability(verb: &str) -> CapabilityName {
-    format!("db.{verb}").parse().expect("a capability's name")
 }
 
 /// The schema is not the one that was expected. Nothing was touched.

@@ -228,16 +228,12 @@ fn undo(inputs: &Inputs, pending: &[&Step], schema: &Schema, ledger: &[String]) 
     let touched: Vec<String> = pending.iter().flat_map(|step| names(&step.up_text)).collect();
     let kept = ledger.iter().filter(|table| touched.contains(table));
     residue.extend(kept.map(|table| format!("table {table} is a ledger: its rows are kept")));
-    Some(Undo {
-        capability: crate::capability("revert"),
-        inputs: serde_json::json!({
-            "migrations": migrations,
-            "expect_fingerprint": schema.fingerprint(),
-            "expect_without_ledger": schema.clone().without_tables(ledger).fingerprint(),
-        }),
-        class: if residue.is_empty() { UndoClass::Exact } else { UndoClass::Semantic },
-        residue,
-    })
+    let back = serde_json::json!({
+        "migrations": migrations,
+        "expect_fingerprint": schema.fingerprint(),
+        "expect_without_ledger": schema.clone().without_tables(ledger).fingerprint(),
+    });
+    Some(Undo::exact("db.revert", &back).leaving(residue))
 }
 
 fn transition(steps: &[Step], before: &Before) -> Transition {

@@ -107,11 +107,10 @@ impl ChangeCapability for Revert {
         }
         let migrations: Vec<&Migration> =
             inputs.migrations.iter().filter(|m| versions.contains(&m.version)).collect();
-        let undo = (!migrations.is_empty()).then(|| Undo {
-            capability: crate::capability("migrate"),
-            inputs: serde_json::json!({ "migrations": migrations, "allow_destructive": true }),
-            class: UndoClass::Semantic,
-            residue: vec!["rows that were read out are not put back".to_owned()],
+        let undo = (!migrations.is_empty()).then(|| {
+            let back = serde_json::json!({ "migrations": migrations, "allow_destructive": true });
+            let lost = "rows that were read out are not put back".to_owned();
+            Undo::exact("db.migrate", &back).leaving(vec![lost])
         });
         Ok(Prepared { before: Before { applied: versions }, undo })
     }

@@ -122,7 +122,7 @@ impl ChangeCapability for Release {
             // Else there would be no way back.
             target.carries(previous, inputs.schema_version)?;
         }
-        Ok(Prepared { before, undo: Some(rollback::undo(back)?) })
+        Ok(Prepared { before, undo: Some(rollback::undo(&back)) })
     }
 
     async fn perform(

@@ -9,8 +9,8 @@ mod by_fleet;
 
 use deadelus_proxy::Routes;
 use deadelus_runtime::{
-    About, ChangeCapability, Context, Effect, ErrorClass, Failure, Found, Idempotency, Measured,
-    Prepared, Undo, UndoClass, UndoPromise,
+    About, ChangeCapability, Context, Effect, Failure, Found, Idempotency, Measured, Prepared,
+    Undo, UndoClass, UndoPromise,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,14 +69,8 @@ pub(crate) enum Before {
 }
 
 /// The way back that these inputs describe.
-pub(crate) fn undo(inputs: Inputs) -> Result<Undo, Failure> {
-    let defect = |e: String| Failure::new(ErrorClass::Unsupported, format!("undo record: {e}"));
-    Ok(Undo {
-        capability: "deployment.rollback".parse().map_err(|e| defect(format!("{e}")))?,
-        inputs: serde_json::to_value(inputs).map_err(|e| defect(e.to_string()))?,
-        class: UndoClass::Exact,
-        residue: vec![],
-    })
+pub(crate) fn undo(inputs: &Inputs) -> Undo {
+    Undo::exact("deployment.rollback", inputs)
 }
 
 impl ChangeCapability for Rollback {

@@ -26,7 +26,7 @@ mod waivers;
 
 use std::collections::BTreeMap;
 
-use deadelus_runtime::{CapabilityName, Specialist, TargetName};
+use deadelus_runtime::{Specialist, TargetName};
 
 pub use self::{
     check_http::CheckHttp,
@@ -64,12 +64,6 @@ pub fn specialist(
         .change(Waive::new(targets.clone()))
         .change(Unwaive::new(targets.clone()));
     Ok(targets.cards(SecurityTarget::facts).fold(specialist, Specialist::target))
-}
-
-/// `security.<verb>`
-#[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
-fn capability(verb: &str) -> CapabilityName {
-    format!("security.{verb}").parse().expect("a capability's name")
 }
 
 #[cfg(test)]

@@ -107,12 +107,7 @@ impl ChangeCapability for Unwaive {
             until: waiver.until,
             at_line: Some(place + 1),
         };
-        let undo = Undo {
-            capability: crate::capability("waive"),
-            inputs: serde_json::json!(undo),
-            class: UndoClass::Exact,
-            residue: vec![],
-        };
+        let undo = Undo::exact("security.waive", &undo);
         let others_sha256 = lines.without(place).fingerprint();
         Ok(Prepared { before: Before { others_sha256, present: true }, undo: Some(undo) })
     }

@@ -111,12 +111,7 @@ impl ChangeCapability for Waive {
             until: Some(inputs.until),
             missing_ok: true,
         };
-        let undo = Undo {
-            capability: crate::capability("unwaive"),
-            inputs: serde_json::json!(undo),
-            class: UndoClass::Exact,
-            residue: vec![],
-        };
+        let undo = Undo::exact("security.unwaive", &undo);
         let before = Before { others_sha256: lines.fingerprint() };
         Ok(Prepared { before, undo: Some(undo) })
     }

@@ -1,11 +1,7 @@
 //! The specialist `sink`: it makes effects and removes them, and takes its time over it, so that an
 //! accident may meet it anywhere.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use deadelus_proto::TargetName;
 use deadelus_runtime::{
@@ -14,7 +10,6 @@ use deadelus_runtime::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::sleep;
 
 use crate::book::Book;
@@ -37,7 +32,7 @@ pub struct Place {
 }
 
 /// What is asked of all three.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Of the effect.
@@ -52,8 +47,12 @@ struct Seen {
     there: bool,
 }
 
-struct Make(PathBuf);
-struct Remove(PathBuf);
+/// Makes an effect where `there`, and removes it otherwise.
+struct Change {
+    book: PathBuf,
+    there: bool,
+}
+
 struct Refuse;
 
 /// The specialist, from its configuration.
@@ -66,19 +65,19 @@ pub fn build(targets: BTreeMap<TargetName, Place>) -> anyhow::Result<Specialist>
         .find(|(name, _)| name.as_str() == TARGET)
         .ok_or_else(|| anyhow::anyhow!("no [targets.{TARGET}]"))?;
     let specialist = Specialist::new("sink", env!("CARGO_PKG_VERSION"))
-        .change(Make(place.path.clone()))
-        .change(Remove(place.path))
+        .change(Change { book: place.path.clone(), there: true })
+        .change(Change { book: place.path, there: false })
         .read(Refuse);
     Ok(specialist.target(TargetCard { name, facts: BTreeMap::new() }))
 }
 
-impl ChangeCapability for Make {
+impl ChangeCapability for Change {
     type Inputs = Wanted;
     type Outputs = Seen;
     type Before = ();
 
     fn about(&self) -> About {
-        About {
+        let make = About {
             verb: "make",
             role: "Under fire",
             summary: "Makes an effect",
@@ -88,69 +87,41 @@ impl ChangeCapability for Make {
             undo: Some(UndoPromise { verb: "remove", class: UndoClass::Exact }),
             timeout: TASK_TIMEOUT,
             locks: &[],
-        }
-    }
-
-    async fn prepare(&self, _: &Context, wanted: &Wanted) -> Result<Prepared<()>, Failure> {
-        if fastrand::u32(..CLOSED_ONE_IN) == 0 {
-            return Err(Failure::new(ErrorClass::Unavailable, "the book is closed for a moment"));
-        }
-        let undo = Undo {
-            capability: "sink.remove".parse().map_err(|e| broken(&e))?,
-            inputs: json!({"key": wanted.key, "millis": wanted.millis}),
-            class: UndoClass::Exact,
-            residue: vec![],
         };
-        Ok(Prepared { before: (), undo: Some(undo) })
-    }
-
-    async fn perform(
-        &self,
-        _: &Context,
-        wanted: &Wanted,
-        (): &(),
-    ) -> Result<Measured<Seen>, Failure> {
-        at_leisure(&self.0, wanted, Book::make).await?;
-        measured(&self.0, wanted, true).await
-    }
-
-    async fn reconcile(
-        &self,
-        _: &Context,
-        wanted: &Wanted,
-        (): &(),
-    ) -> Result<Found<Seen>, Failure> {
-        found(&self.0, wanted, true).await
-    }
-}
-
-impl ChangeCapability for Remove {
-    type Inputs = Wanted;
-    type Outputs = Seen;
-    type Before = ();
-
-    fn about(&self) -> About {
+        if self.there {
+            return make;
+        }
         About {
             verb: "remove",
             summary: "Removes an effect",
             checks: &[("gone", "the effect is not there")],
             undo: None,
-            ..Make(PathBuf::new()).about()
+            ..make
         }
     }
 
-    async fn prepare(&self, _: &Context, _: &Wanted) -> Result<Prepared<()>, Failure> {
-        Ok(Prepared { before: (), undo: None })
+    async fn prepare(&self, _: &Context, wanted: &Wanted) -> Result<Prepared<()>, Failure> {
+        if !self.there {
+            return Ok(Prepared { before: (), undo: None });
+        }
+        if fastrand::u32(..CLOSED_ONE_IN) == 0 {
+            return Err(Failure::new(ErrorClass::Unavailable, "the book is closed for a moment"));
+        }
+        Ok(Prepared { before: (), undo: Some(Undo::exact("sink.remove", wanted)) })
     }
 
+    /// Half of the time, the effect, the other half.
     async fn perform(
         &self,
         _: &Context,
         wanted: &Wanted,
         (): &(),
     ) -> Result<Measured<Seen>, Failure> {
-        at_leisure(&self.0, wanted, Book::remove).await?;
-        measured(&self.0, wanted, false).await
+        let half = Duration::from_millis(wanted.millis / 2);
+        sleep(half).await;
+        self.in_book(wanted, if self.there { Book::make } else { Book::remove }).await?;
+        sleep(half).await;
+        self.measured(wanted).await
     }
 
     async fn reconcile(
@@ -159,7 +130,28 @@ impl ChangeCapability for Remove {
         wanted: &Wanted,
         (): &(),
     ) -> Result<Found<Seen>, Failure> {
-        found(&self.0, wanted, false).await
+        if self.in_book(wanted, Book::has).await? == self.there {
+            return Ok(Found::Done(self.measured(wanted).await?));
+        }
+        Ok(Found::NotBegun)
+    }
+}
+
+impl Change {
+    async fn measured(&self, wanted: &Wanted) -> Result<Measured<Seen>, Failure> {
+        let seen = self.in_book(wanted, Book::has).await?;
+        let id = if self.there { "there" } else { "gone" };
+        Ok(Measured::new(Seen { there: seen }, vec![Check::equal(id, seen, self.there)]))
+    }
+
+    async fn in_book<T: Send + 'static>(
+        &self,
+        wanted: &Wanted,
+        work: fn(&Book, &str) -> rusqlite::Result<T>,
+    ) -> Result<T, Failure> {
+        let (path, key) = (self.book.clone(), wanted.key.clone());
+        let worked = tokio::task::spawn_blocking(move || work(&Book::open(&path)?, &key)).await;
+        worked.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
     }
 }
 
@@ -170,12 +162,14 @@ impl ReadCapability for Refuse {
     fn about(&self) -> About {
         About {
             verb: "refuse",
+            role: "Under fire",
             summary: "Finds what was done not good enough",
             effect: Effect::Read,
             idempotency: Idempotency::Natural,
             checks: &[("good", "never")],
             undo: None,
-            ..Make(PathBuf::new()).about()
+            timeout: TASK_TIMEOUT,
+            locks: &[],
         }
     }
 
@@ -184,42 +178,6 @@ impl ReadCapability for Refuse {
         let refused = Failure::new(ErrorClass::CheckFailed, format!("{} is refused", wanted.key));
         Err(refused.checks(vec![Check::equal("good", false, true)]))
     }
-}
-
-/// Half of the time, the effect, the other half.
-async fn at_leisure(
-    path: &Path,
-    wanted: &Wanted,
-    effect: fn(&Book, &str) -> rusqlite::Result<()>,
-) -> Result<(), Failure> {
-    let half = Duration::from_millis(wanted.millis / 2);
-    sleep(half).await;
-    in_book(path, wanted, effect).await?;
-    sleep(half).await;
-    Ok(())
-}
-
-async fn measured(path: &Path, wanted: &Wanted, there: bool) -> Result<Measured<Seen>, Failure> {
-    let seen = in_book(path, wanted, Book::has).await?;
-    let id = if there { "there" } else { "gone" };
-    Ok(Measured::new(Seen { there: seen }, vec![Check::equal(id, seen, there)]))
-}
-
-async fn found(path: &Path, wanted: &Wanted, there: bool) -> Result<Found<Seen>, Failure> {
-    if in_book(path, wanted, Book::has).await? == there {
-        return Ok(Found::Done(measured(path, wanted, there).await?));
-    }
-    Ok(Found::NotBegun)
-}
-
-async fn in_book<T: Send + 'static>(
-    path: &Path,
-    wanted: &Wanted,
-    work: fn(&Book, &str) -> rusqlite::Result<T>,
-) -> Result<T, Failure> {
-    let (path, key) = (path.to_owned(), wanted.key.clone());
-    let worked = tokio::task::spawn_blocking(move || work(&Book::open(&path)?, &key)).await;
-    worked.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
 }
 
 /// The outcome is not known: it may have been written before it broke.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deadelus_runtime::{
     About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
-    Measured, Prepared, Source, UndoClass, UndoPromise, blocking,
+    Measured, Prepared, Source, Undo, UndoClass, UndoPromise, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -128,12 +128,13 @@ impl Publication {
         let previous = self.registry.pointer(&self.channel)?;
         // What this task brings, its undo takes away again.
         let fresh = !self.registry.holds(&self.sha256)?;
-        let undo = repoint::undo(repoint::Inputs {
+        let back = repoint::Inputs {
             channel: self.channel.clone(),
             document: previous.clone(),
             replaces: Some(self.sha256.clone()),
             remove: fresh.then(|| self.sha256.clone()),
-        })?;
+        };
+        let undo = Undo::exact("api.repoint", &back);
         Ok(Prepared { before: Before { previous }, undo: Some(undo) })
     }
 

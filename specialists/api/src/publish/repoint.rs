@@ -55,17 +55,6 @@ pub(crate) struct Before {
     previous: Option<String>,
 }
 
-/// The way back that these inputs describe.
-pub(super) fn undo(inputs: Inputs) -> Result<Undo, Failure> {
-    let defect = |e: String| Failure::new(ErrorClass::Unsupported, format!("undo record: {e}"));
-    Ok(Undo {
-        capability: "api.repoint".parse().map_err(|e| defect(format!("{e}")))?,
-        inputs: serde_json::to_value(inputs).map_err(|e| defect(e.to_string()))?,
-        class: UndoClass::Exact,
-        residue: vec![],
-    })
-}
-
 impl ChangeCapability for Repoint {
     type Inputs = Inputs;
     type Outputs = Outputs;
@@ -128,12 +117,13 @@ fn prepare(registry: &Registry, inputs: &Inputs) -> Result<Prepared<Before>, Fai
     let undo = if inputs.remove.is_some() {
         None
     } else {
-        Some(undo(Inputs {
+        let back = Inputs {
             channel: inputs.channel.clone(),
             document: previous.clone(),
             replaces: inputs.document.clone(),
             remove: None,
-        })?)
+        };
+        Some(Undo::exact("api.repoint", &back))
     };
     Ok(Prepared { before: Before { previous }, undo })
 }

@@ -29,17 +29,15 @@ pub(super) async fn prepare(
     ours(text.as_deref(), inputs, revision)?;
     // Back from here leads only to what this specialist could have released itself.
     let current = text.as_deref().and_then(revision_file::revision);
-    let undo = current
-        .filter(|current| target.declared(current).is_ok())
-        .map(|current| {
-            undo(Inputs {
-                revision: Some(current),
-                text: text.clone(),
-                replaces: Some(revision.to_owned()),
-                ..Inputs::default()
-            })
+    let current = current.filter(|current| target.declared(current).is_ok());
+    let undo = current.map(|current| {
+        undo(&Inputs {
+            revision: Some(current),
+            text: text.clone(),
+            replaces: Some(revision.to_owned()),
+            ..Inputs::default()
         })
-        .transpose()?;
+    });
     Ok(Prepared { before: Before { text }, undo })
 }
 

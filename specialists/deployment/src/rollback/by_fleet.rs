@@ -32,17 +32,15 @@ pub(super) async fn prepare(
     // Back from here leads only to what this specialist could have released itself.
     let served = serving(&routes);
     let current = served.first().filter(|r| served.len() == 1 && target.declared(r).is_ok());
-    let undo = current
-        .map(|current| {
-            undo(Inputs {
-                revision: Some((*current).to_owned()),
-                routes: Some(routes.clone()),
-                replaces: inputs.revision.clone(),
-                schema_version: inputs.schema_version,
-                ..Inputs::default()
-            })
+    let undo = current.map(|current| {
+        undo(&Inputs {
+            revision: Some((*current).to_owned()),
+            routes: Some(routes.clone()),
+            replaces: inputs.revision.clone(),
+            schema_version: inputs.schema_version,
+            ..Inputs::default()
         })
-        .transpose()?;
+    });
     Ok(Prepared { before: Before { routes }, undo })
 }
 

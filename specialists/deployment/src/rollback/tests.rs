@@ -1,5 +1,5 @@
 use super::*;
-use deadelus_runtime::Aftermath;
+use deadelus_runtime::{Aftermath, ErrorClass};
 
 use crate::{
     release::fleet::{release, serving_v1, with},
