@@ -23,7 +23,6 @@ use crate::{
     person::{PATIENCE, POLL, Person},
     plans::comings_and_goings,
     quiet,
-    story::Story,
 };
 
 /// An orchestrator that archives at once.
@@ -122,7 +121,9 @@ async fn nothing_begins_anew(ada: &Person) {
         id: "late".to_owned(),
         workflow_id: late.to_string(),
         reply_to: String::new(),
-        message: Some(pb::inbound::Message::Report(again(&ada.story(&late).await, &late))),
+        message: Some(pb::inbound::Message::Report(
+            ada.story(&late).await.report_again(&late, |_| true),
+        )),
     };
     let from = "db".parse().unwrap();
     let subject = ada.mesh.subjects.of(&Subject::In { from, workflow: late.clone() });
@@ -140,26 +141,6 @@ async fn nothing_begins_anew(ada: &Person) {
     let asked = story
         .count(|event| matches!(event, Kind::TaskRequested(e) if e.direction() == Direction::Do));
     assert_eq!((starts, asked), (1, 6), "{}", story.told());
-}
-
-/// The last report that a task was done, once more.
-fn again(story: &Story, id: &WorkflowId) -> pb::TaskReport {
-    let done = story.events().rev().find_map(|event| match event {
-        Kind::TaskDone(done) => Some(done.clone()),
-        _ => None,
-    });
-    let done = done.unwrap();
-    pb::TaskReport {
-        workflow_id: id.to_string(),
-        task_id: done.task_id,
-        direction: done.direction,
-        attempt: done.attempt,
-        instance: done.instance,
-        begun_unix_ms: done.begun_unix_ms,
-        reported_unix_ms: done.reported_unix_ms,
-        deliveries: done.deliveries,
-        news: Some(pb::task_report::News::Done(done.done.unwrap())),
-    }
 }
 
 fn audit(script: &Script, id: &WorkflowId) -> Value {

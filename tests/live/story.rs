@@ -1,6 +1,9 @@
 //! What happened to a workflow, read from the log's bytes and not through the code under test.
 
-use deadelus_proto::pb::{self, Direction, Ending, event::Kind};
+use deadelus_proto::{
+    WorkflowId,
+    pb::{self, Direction, Ending, event::Kind},
+};
 use serde_json::Value;
 
 /// The decisions of one workflow, in order.
@@ -44,6 +47,30 @@ impl Story {
         match done.outputs.as_ref().and_then(|p| p.body.as_ref()) {
             Some(pb::payload::Body::Inline(json)) => serde_json::from_slice(json).unwrap(),
             Some(pb::payload::Body::Reference(_)) | None => panic!("{task} gave nothing inline"),
+        }
+    }
+
+    /// The last report that one of these tasks was done, once more.
+    pub(crate) fn report_again(
+        &self,
+        id: &WorkflowId,
+        of: impl Fn(&str) -> bool,
+    ) -> pb::TaskReport {
+        let done = self.events().rev().find_map(|event| match event {
+            Kind::TaskDone(done) if of(&done.task_id) => Some(done.clone()),
+            _ => None,
+        });
+        let done = done.unwrap_or_else(|| panic!("no such task is done:\n{}", self.told()));
+        pb::TaskReport {
+            workflow_id: id.to_string(),
+            task_id: done.task_id,
+            direction: done.direction,
+            attempt: done.attempt,
+            instance: done.instance,
+            begun_unix_ms: done.begun_unix_ms,
+            reported_unix_ms: done.reported_unix_ms,
+            deliveries: done.deliveries,
+            news: done.done.map(pb::task_report::News::Done),
         }
     }
 

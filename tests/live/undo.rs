@@ -83,7 +83,7 @@ async fn news_of_what_is_over_or_never_was_changes_nothing() {
     let story = ada.until_ended(&id, Ending::Done).await;
     let kept: BTreeSet<String> = database.schema().await;
 
-    let again = done_of(&story, &id, "index");
+    let again = story.report_again(&id, |task| task == "index");
     ada.report("db", &id, again.clone()).await;
     let unknown: WorkflowId = "wf-of-nobody".parse().unwrap();
     ada.report(
@@ -126,26 +126,6 @@ impl Rig {
 
 fn has_way_back(story: &crate::story::Story) -> bool {
     story.count(|event| matches!(event, Kind::UndoRecorded(_))) == 1
-}
-
-/// The report that the log heard of a task, once more.
-fn done_of(story: &crate::story::Story, id: &WorkflowId, task: &str) -> pb::TaskReport {
-    let done = story.events().find_map(|event| match event {
-        Kind::TaskDone(e) if e.task_id == task => Some(e.clone()),
-        _ => None,
-    });
-    let done = done.unwrap();
-    pb::TaskReport {
-        workflow_id: id.to_string(),
-        task_id: done.task_id,
-        direction: done.direction,
-        attempt: done.attempt,
-        instance: done.instance,
-        begun_unix_ms: done.begun_unix_ms,
-        reported_unix_ms: done.reported_unix_ms,
-        deliveries: done.deliveries,
-        news: done.done.map(pb::task_report::News::Done),
-    }
 }
 
 impl Person {

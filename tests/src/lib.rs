@@ -4,10 +4,13 @@
 //! it starts outlives the test process, however that ends.
 
 pub mod fleet;
+pub mod folder;
+pub mod killed;
 pub mod nats;
 pub mod oracles;
 pub mod otlp;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod shipped;
 pub mod wire;

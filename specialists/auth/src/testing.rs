@@ -1,14 +1,14 @@
 //! A target with a folder of its own, and a shop's policies, for the tests of this crate.
 
-use std::{fs, path::PathBuf};
+use std::ops::Deref;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use deadelus_tests::folder::Folder;
 use ring::{
     rand::SystemRandom,
     signature::{Ed25519KeyPair, KeyPair as _},
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::target::{self, Targets};
 
@@ -88,21 +88,19 @@ pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 /// The folder of the target `shop`.
 #[derive(Debug)]
-pub(crate) struct Desk {
-    folder: TempDir,
+pub(crate) struct Desk(Folder);
+
+impl Deref for Desk {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.0
+    }
 }
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        Self(Folder::empty())
     }
 
     pub(crate) fn targets(&self) -> Targets {
@@ -111,7 +109,7 @@ impl Desk {
 
     /// With a live service.
     pub(crate) fn targets_with(&self, probe: Option<Value>) -> Targets {
-        let config = json!({"folder": self.folder.path(), "policies": self.path("served.cedar"),
+        let config = json!({"folder": self.root(), "policies": self.path("served.cedar"),
             "keys": self.path("served.jwks"), "probe": probe});
         let config = serde_json::from_value(config).unwrap();
         target::checked([("shop".parse().unwrap(), config)].into()).unwrap()

@@ -1,10 +1,6 @@
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
+use deadelus_tests::killed;
 use serde_json::{Value, json};
 
 use super::{repoint::Repoint, *};
@@ -186,9 +182,6 @@ async fn bad_input_says_what_and_touches_nothing() {
     assert_eq!(failure.class, ErrorClass::PreconditionFailed);
 }
 
-/// The folder that the child of the next test publishes in.
-const FOLDER: &str = "DEADELUS_API_TEST_FOLDER";
-
 /// Kills are spread over this many publications.
 const KILLS: usize = 10;
 
@@ -199,18 +192,7 @@ async fn a_process_that_is_killed_leaves_a_whole_document_behind_every_pointer()
     let (_, two) = lab.publish("2").await;
     let whole = [one.outputs.document, two.outputs.document];
     for kill in 0..KILLS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "publish::tests::publishes_for_ever", "--ignored", "--nocapture"])
-            .env(FOLDER, lab.desk.path(""))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = std::io::BufReader::new(child.stdout.take().unwrap());
-        let begun = std::io::BufRead::lines(lines).map(Result::unwrap).filter(|l| l == "published");
-        assert_eq!(begun.take(kill + 1).count(), kill + 1);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        killed::after(kill + 1, "publish::tests::publishes_for_ever", lab.desk.root());
         let registry = Registry::of(&lab.desk.path(""));
         let now = registry.pointer("public").unwrap().unwrap();
         assert!(whole.contains(&now) && registry.holds(&now).unwrap());
@@ -222,17 +204,17 @@ async fn a_process_that_is_killed_leaves_a_whole_document_behind_every_pointer()
 #[tokio::test]
 #[ignore = "a program for the test above, which kills it"]
 async fn publishes_for_ever() {
-    let folder = std::env::var(FOLDER).unwrap();
-    let registry = Registry::of(Path::new(&folder));
+    let folder = killed::folder();
+    let registry = Registry::of(&folder);
     let cx = Context::detached("shop");
     let mut texts = vec![];
     for version in ["1", "2"] {
-        texts.push(text(&cx, Path::new(&folder), &inputs(version)).await.unwrap());
+        texts.push(text(&cx, &folder, &inputs(version)).await.unwrap());
     }
     for text in texts.iter().cycle() {
         let sha256 = digest(text.as_bytes());
         registry.keep(&sha256, text.as_bytes()).unwrap();
         registry.point("public", Some(&sha256)).unwrap();
-        println!("published");
+        killed::done();
     }
 }

@@ -1,8 +1,6 @@
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::fs;
 
+use deadelus_tests::killed;
 use serde_json::{Value, json};
 
 use super::*;
@@ -256,9 +254,6 @@ async fn what_fails_leaves_the_old_policies_in_force() {
     assert_eq!(lab.served(), Some(policies(1)));
 }
 
-/// The folder that the child of the next test publishes in.
-const FOLDER: &str = "DEADELUS_AUTH_TEST_FOLDER";
-
 /// Kills are spread over this many publications.
 const KILLS: usize = 10;
 
@@ -266,19 +261,7 @@ const KILLS: usize = 10;
 async fn a_process_that_is_killed_leaves_whole_policies() {
     let lab = Lab::new();
     for kill in 0..KILLS {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "policy_publish::tests::publishes_for_ever", "--ignored"])
-            .arg("--nocapture")
-            .env(FOLDER, lab.desk.path(""))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = std::io::BufReader::new(child.stdout.take().unwrap());
-        let begun = std::io::BufRead::lines(lines).map(Result::unwrap).filter(|l| l == "published");
-        assert_eq!(begun.take(kill + 1).count(), kill + 1);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        killed::after(kill + 1, "policy_publish::tests::publishes_for_ever", lab.desk.root());
         let served = lab.served().unwrap();
         assert!([policies(1), policies(2)].contains(&served), "{served}");
     }
@@ -290,14 +273,12 @@ async fn a_process_that_is_killed_leaves_whole_policies() {
 #[tokio::test]
 #[ignore = "a program for the test above, which kills it"]
 async fn publishes_for_ever() {
-    let folder = std::env::var(FOLDER).unwrap();
-    let path = std::path::Path::new(&folder).join("served.cedar");
-    let served = Served { kind: Kind::Policies, path };
+    let served = Served { kind: Kind::Policies, path: killed::folder().join("served.cedar") };
     for number in [1, 2].into_iter().cycle() {
         let wanted = Some(policies(number).into_bytes());
         let before =
             Before { previous: digest(&served.now().await.unwrap()), wanted: digest(&wanted) };
         served.replace(wanted, &before).await.unwrap();
-        println!("published");
+        killed::done();
     }
 }
