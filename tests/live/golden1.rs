@@ -3,13 +3,17 @@
 //! through on the running service; and all of it can be taken back, but for what a provider and a
 //! ledger never forget.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use deadelus_proto::{
     WorkflowId,
     pb::{self, Ending, event::Kind, inbound::Message as Said, plan_answer::Result as Planned},
 };
-use deadelus_tests::fleet::Fleet;
+use deadelus_tests::{fleet::Fleet, process::command, programs::program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -135,9 +139,17 @@ impl Case {
     fn open(test: &str, engine: Engine) -> Option<Self> {
         let folder = TempDir::with_prefix("subscriptions-").unwrap();
         let provider = Provider::start(folder.path());
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let words = ["key", "--kid", "first", "--private"];
+        let public = shop_says(&words, &folder.path().join("key"));
+        fs::write(folder.path().join("jwks.json"), format!("{{\"keys\":[{public}]}}")).unwrap();
         let settings = format!(
-            "provider_url = {:?}\nprovider_key = \"sk_test_shop\"\nwebhook_secret = {SECRET:?}\n",
-            provider.url()
+            "provider_url = {:?}\nprovider_key = \"sk_test_shop\"\nwebhook_secret = {SECRET:?}\n\
+             [auth]\nsigning_key = {:?}\nkeys = {:?}\npolicies = {:?}\n",
+            provider.url(),
+            path("key"),
+            path("jwks.json"),
+            path("policies.cedar")
         );
         let shop = Shop::open(test, engine, 500, &settings)?;
         shop.release("v2");
@@ -157,24 +169,50 @@ impl Case {
         let (service, folder) = (self.shop.base(), self.folder.path().display());
         let targets = self.shop.targets("");
         let api = format!("[targets.shop]\nfolder = \"{folder}\"\nbase_url = \"{service}\"\n");
-        let auth =
-            format!("[targets.shop]\nfolder = \"{folder}\"\npolicies = {:?}\n", self.policies());
-        let testing = format!("[targets.shop.service]\nbase_url = \"{service}\"\n");
+        let testing = format!(
+            "[targets.shop.service]\nbase_url = \"{service}\"\ntoken = {:?}\n",
+            self.token("support", &[])
+        );
         let security = format!("[targets.shop.roots]\nsource = \"{folder}\"\n");
         let payments = format!(
             "[targets.shop]\nbase_url = {:?}\napi_key = \"sk_test_golden1\"\n\
-             webhook_secrets = [{SECRET:?}]\nservice_url = \"{service}\"\ntakes_faults = true\n",
-            self.provider.url()
+             webhook_secrets = [{SECRET:?}]\nservice_url = \"{service}\"\n\
+             service_token = {:?}\ntakes_faults = true\n",
+            self.provider.url(),
+            self.token("billing", &[])
         );
         Fleet::of(&[
             ("db", &targets.db),
             ("deployment", &targets.deployment),
             ("api", &api),
-            ("auth", &auth),
+            ("auth", &self.auth()),
             ("testing", &testing),
             ("security", &security),
             ("payments", &payments),
         ])
+    }
+
+    fn auth(&self) -> String {
+        format!(
+            "[targets.shop]\nfolder = {:?}\npolicies = {:?}\n\
+             [targets.shop.probe]\nbase_url = {:?}\nexpired = {:?}\nwrong_audience = {:?}\n\
+             [targets.shop.probe.tokens]\nsupport = {:?}\ncustomer = {:?}\n",
+            self.folder.path(),
+            self.policies(),
+            self.shop.base(),
+            self.token("support", &["--lifetime-s", "-60"]),
+            self.token("support", &["--audience", "bank"]),
+            self.token("support", &[]),
+            self.token("customer", &[]),
+        )
+    }
+
+    /// Of somebody in this role; good, if no more is said.
+    fn token(&self, role: &str, more: &[&str]) -> String {
+        let email = format!("{role}@example.test");
+        let words = ["token", "--email", &email, "--role", role];
+        let lasts = if more.is_empty() { &["--lifetime-s", "7200"][..] } else { more };
+        shop_says(&[&words, lasts, &["--private"]].concat(), &self.folder.path().join("key"))
     }
 
     /// There and back, with customers in the shop all the while.
@@ -203,6 +241,7 @@ impl Case {
             "release",
             "publish",
             "contract",
+            "routes",
             "probe",
             "webhooks",
             "reconcile",
@@ -225,7 +264,9 @@ impl Case {
     /// As the service and the provider tell it, each by itself: who stayed paid for a beginning and
     /// three months, who left for a beginning and one.
     fn assert_lived_through(&self) {
-        let listed = self.shop.get("/subscriptions");
+        let authorization = format!("authorization: Bearer {}\r\n", self.token("support", &[]));
+        let listed = self.shop.get_with("/subscriptions", &authorization);
+        assert_eq!(self.shop.get("/subscriptions")["error"], "a token is needed");
         let invoices = |state: &str| -> Vec<&str> {
             let of_state = |one: &&Value| one["state"] == state;
             let all = listed.as_array().unwrap().iter().filter(of_state);
@@ -287,6 +328,13 @@ impl Case {
             paid: paid.iter().map(|one| one["amount_received"].as_i64().unwrap()).sum(),
         }
     }
+}
+
+/// What the shop's program says, of the private key at this place.
+fn shop_says(words: &[&str], key: &Path) -> String {
+    let said = command(&program("deadelus-shop")).args(words).arg(key).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8(said.stdout).unwrap().trim().to_owned()
 }
 
 /// What a way back may leave behind, by its kind; none for everything else.

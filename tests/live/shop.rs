@@ -196,8 +196,14 @@ schema_range = [20261123, 20261123]
 
     /// What a customer gets.
     pub(crate) fn get(&self, path: &str) -> Value {
+        self.get_with(path, "")
+    }
+
+    /// With more headers, each with the end of its line.
+    pub(crate) fn get_with(&self, path: &str, headers: &str) -> Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let head = format!("GET {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: shop\r\n{headers}connection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

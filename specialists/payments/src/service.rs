@@ -1,9 +1,10 @@
 //! Asking the service that takes payments, as one of its customers would: no key of the provider is
-//! ever sent there.
+//! ever sent there, and what the service knows us by is sent nowhere else.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use deadelus_runtime::Secret;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, header};
 use hyper_util::{
@@ -15,10 +16,14 @@ use serde_json::Value;
 /// A thousand payments on one page are some 200 KiB.
 const BODY_MAX_BYTES: usize = 4 << 20;
 
+/// The header of an event's signature.
+const SIGNATURE: &str = "stripe-signature";
+
 /// A service under change.
 #[derive(Debug, Clone)]
 pub(crate) struct Service {
     base: String,
+    token: Secret,
     timeout: Duration,
     http: legacy::Client<HttpConnector, Full<Bytes>>,
 }
@@ -37,9 +42,9 @@ pub(crate) struct Answer {
 pub(crate) struct Silence(String);
 
 impl Service {
-    pub(crate) fn new(url: &str, timeout: Duration) -> Self {
+    pub(crate) fn new(url: &str, token: Secret, timeout: Duration) -> Self {
         let http = legacy::Client::builder(TokioExecutor::new()).build_http();
-        Self { base: url.trim_end_matches('/').to_owned(), timeout, http }
+        Self { base: url.trim_end_matches('/').to_owned(), token, timeout, http }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, Silence> {
@@ -57,7 +62,7 @@ impl Service {
         signature: &str,
         body: &str,
     ) -> Result<Answer, Silence> {
-        let signature = ("stripe-signature", signature);
+        let signature = (SIGNATURE, signature);
         self.ask(Method::POST, path, signature, body.to_owned().into()).await
     }
 
@@ -85,6 +90,11 @@ impl Service {
             .header(header::CONTENT_TYPE, "application/json");
         if !name.is_empty() {
             request = request.header(name, value);
+        }
+        // The provider has no token of the service's.
+        if !self.token.is_empty() && name != SIGNATURE {
+            let bearer = format!("Bearer {}", self.token.expose());
+            request = request.header(header::AUTHORIZATION, bearer);
         }
         let request = request.body(Full::new(body)).map_err(|e| silence(&e))?;
         let asked = async {

@@ -32,6 +32,10 @@ pub struct PaymentsTarget {
     /// `payments.webhook_ingest` try. It is never given the key.
     #[serde(default)]
     pub service_url: Option<String>,
+    /// What the service knows us by, sent to it as `Authorization: Bearer …`: a string, or a file as
+    /// above. Without one it is asked as by anybody.
+    #[serde(default)]
+    pub service_token: Secret,
     /// Whether the provider goes wrong on demand, as one for tests does.
     #[serde(default)]
     pub takes_faults: bool,
@@ -65,6 +69,9 @@ pub enum TargetError {
         "{0}: api_key: not a secret key: it begins with sk_test_, sk_live_, rk_test_ or rk_live_"
     )]
     Key(TargetName),
+    /// It would not be one header.
+    #[error("{0}: service_token: no token has blanks or ends of lines")]
+    ServiceToken(TargetName),
     /// Anybody can sign with nothing.
     #[error("{0}: webhook_secrets: one of them is empty")]
     WebhookSecret(TargetName),
@@ -89,6 +96,9 @@ impl PaymentsTarget {
         let header = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !header || !kinds.iter().any(|kind| key.starts_with(kind)) {
             return Err(TargetError::Key(name.clone()));
+        }
+        if self.service_token.expose().bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(TargetError::ServiceToken(name.clone()));
         }
         if self.webhook_secrets.iter().any(Secret::is_empty) {
             return Err(TargetError::WebhookSecret(name.clone()));
@@ -155,7 +165,11 @@ impl Targets {
             let text = format!("no service is configured for target {}", cx.target());
             Failure::new(ErrorClass::InvalidInput, text).help("name it as `service_url`")
         })?;
-        Ok(Service::new(url, Duration::from_millis(target.timeout_ms)))
+        Ok(Service::new(
+            url,
+            target.service_token.clone(),
+            Duration::from_millis(target.timeout_ms),
+        ))
     }
 
     /// The configuration of the provider that a task is about.
@@ -219,6 +233,10 @@ mod tests {
             target(here, "hunter2"),
             target(here, "sk_test_hunter2\r\n"),
             PaymentsTarget { timeout_ms: 0, ..target(here, key) },
+            PaymentsTarget {
+                service_token: Secret::from("hunter2\r\nx: y".to_owned()),
+                ..target(here, key)
+            },
             PaymentsTarget { webhook_secrets: vec![Secret::default()], ..target(here, key) },
         ] {
             let error = open(bad.clone()).unwrap_err();

@@ -3,8 +3,12 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
+use deadelus_runtime::Secret;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, Uri, header::CONTENT_TYPE};
+use hyper::{
+    Method, Request, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -40,6 +44,8 @@ pub(crate) struct Answer {
 pub(crate) struct Address {
     /// `http://127.0.0.1:8080/api`, without a slash at its end.
     base: String,
+    /// Sent to it alone, and never shown.
+    token: Secret,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -62,7 +68,13 @@ impl Address {
             return Err(format!("{text:?}: the service itself is asked, over http://"));
         }
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Ok(Self { base: text.trim_end_matches('/').to_owned(), client })
+        let base = text.trim_end_matches('/').to_owned();
+        Ok(Self { base, token: Secret::default(), client })
+    }
+
+    /// The same, where everybody has to say who they are. A request with a token of its own keeps it.
+    pub(crate) fn with_token(self, token: &Secret) -> Self {
+        Self { token: token.clone(), ..self }
     }
 
     /// The answer, or in words why there is none.
@@ -75,6 +87,10 @@ impl Address {
             Request::builder().method(ask.method.clone()).uri(format!("{}{}", self.base, ask.path));
         for (name, value) in &ask.headers {
             request = request.header(name, value);
+        }
+        let mut named = ask.headers.iter().map(|(name, _)| name);
+        if !self.token.is_empty() && !named.any(|n| n.eq_ignore_ascii_case("authorization")) {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", self.token.expose()));
         }
         let body = Full::new(ask.body.clone().unwrap_or_default());
         let request = request.body(body).map_err(|e| format!("{}: {e}", ask.path))?;
@@ -147,6 +163,23 @@ mod tests {
         }
         for bad in ["https://a", "http://u:p@a", "/a", "http://a/?b"] {
             assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_sent_unless_there_is_one_and_is_never_shown() {
+        let heard = |headers: axum::http::HeaderMap| async move {
+            headers["authorization"].to_str().unwrap().to_owned()
+        };
+        let base = crate::testing::serve(axum::Router::new().route("/", axum::routing::get(heard)));
+        let address = Address::parse(&base.await).unwrap();
+        let address = address.with_token(&Secret::from("hunter2".to_owned()));
+        let own = vec![("Authorization".to_owned(), "Token mine".to_owned())];
+        for (headers, expected) in [(vec![], "Bearer hunter2"), (own, "Token mine")] {
+            let ask = Ask { method: Method::GET, path: "/".to_owned(), headers, body: None };
+            assert_eq!(address.send(&ask).await.unwrap().body, expected);
+            let shown = format!("{address:?} {address} {}", address.curl(&ask));
+            assert!(!shown.contains("hunter2"), "{shown}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use deadelus_runtime::{ErrorClass, Failure, Source, TargetName};
+use deadelus_runtime::{ErrorClass, Failure, Secret, Source, TargetName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,10 @@ pub struct TestingTarget {
 pub struct Service {
     /// `http://host:port`, perhaps with a path.
     pub base_url: String,
+    /// Sent as `Authorization: Bearer …` where a request has no token of its own: a text, or
+    /// `{ file = "/run/secrets/tester" }`.
+    #[serde(default)]
+    pub token: Secret,
     /// Whether requests that may change something are sent. What they make stays there: only for a
     /// service, and its data, that exist for tests.
     #[serde(default)]
@@ -149,6 +153,12 @@ pub(crate) fn checked(
         if let Some(service) = &config.service {
             Address::parse(&service.base_url)
                 .map_err(|problem| invalid("service.base_url", problem))?;
+            if service.token.expose().bytes().any(|byte| !byte.is_ascii_graphic()) {
+                return Err(invalid(
+                    "service.token",
+                    "no token has blanks or ends of lines".to_owned(),
+                ));
+            }
         }
         for (name, suite) in &config.suites {
             suite.check().map_err(|(setting, problem)| {
@@ -188,7 +198,7 @@ impl TestingTarget {
         let service = self.service.as_ref();
         let service = service.ok_or_else(|| denied("this target has no service".to_owned()))?;
         let address = Address::parse(&service.base_url).map_err(denied)?;
-        Ok((address, service.may_write))
+        Ok((address.with_token(&service.token), service.may_write))
     }
 
     /// The suite of a name.

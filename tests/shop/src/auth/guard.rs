@@ -57,7 +57,8 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let visit = request.extensions().get::<Visit>().cloned();
-    let Some((visit, mode)) = visit.and_then(|visit| Some((visit.clone(), mode(&visit)?))) else {
+    let Some(visit) = visit else { return next.run(request).await };
+    let Some(mode) = mode(&visit, &request, here.auth.is_some()) else {
         return next.run(request).await;
     };
     let Some(auth) = &here.auth else {
@@ -83,10 +84,16 @@ pub(crate) async fn guard(
     }
 }
 
-fn mode(visit: &Visit) -> Option<Mode> {
+/// How the policies count for this request; not at all where nobody asks them. Of v4 they decide on
+/// subscriptions and on nothing else, in a shop that has policies.
+fn mode(visit: &Visit, request: &Request, has_policies: bool) -> Option<Mode> {
     match visit.revision {
         Revision::Auth(mode) => Some(mode),
-        Revision::V1 | Revision::V2 | Revision::V3 | Revision::V4 => None,
+        Revision::V4 => {
+            let asked = request.uri().path().starts_with("/subscriptions");
+            (asked && has_policies).then_some(Mode::Enforce)
+        }
+        Revision::V1 | Revision::V2 | Revision::V3 => None,
     }
 }
 
@@ -202,6 +209,9 @@ fn door(request: &Request) -> Door {
         (&Method::POST, "/users" | "/users/login") => Door::Public,
         (&Method::GET, "/products") => on("listProducts", Resource::Shop),
         (&Method::POST, "/checkout") => on("placeOrder", Resource::Shop),
+        (&Method::GET, "/subscriptions") => on("listSubscriptions", Resource::Shop),
+        (&Method::POST, "/subscriptions") => on("subscribe", Resource::Shop),
+        (&Method::DELETE, "/subscriptions/{key}") => on("endSubscription", Resource::Shop),
         (&Method::GET, "/user") => on("readUser", Resource::Oneself),
         (&Method::PUT, "/user") => on("updateUser", Resource::Oneself),
         (&Method::GET, "/orders/{id}") => on_order("readOrder"),
