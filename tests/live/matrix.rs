@@ -181,6 +181,7 @@ impl<S: Scene> Ground<S> {
             assert_eq!(self.ada.undo(&id).await, Vec::<String>::new());
             self.ada.until_ended(&id, Ending::Undone).await;
         }
+        self.settled().await;
         let story = self.ada.story(&id).await;
         let after = self.scene.state().await;
         assert_eq!(after, before, "{task} {fault:?}\n{}", story.told());
@@ -189,6 +190,19 @@ impl<S: Scene> Ground<S> {
         assert!(undeclared.is_empty(), "{task} {fault:?}: {undeclared:?}");
         let seconds = begun.elapsed().as_secs();
         Row { task: task.to_owned(), fault, first, residue: residue.len(), seconds }
+    }
+
+    /// Whoever was killed with a word unsaid is asked again, long after the workflow has ended: what
+    /// comes of that is part of this round, and must not meet the next one.
+    async fn settled(&self) {
+        loop {
+            let tasks = deadelus_mesh::streams::TASKS;
+            self.ada.until_stream(tasks, "is empty", |messages| messages == 0).await;
+            self.ada.until_inbox_is_empty().await;
+            if self.ada.messages(tasks).await == 0 {
+                return;
+            }
+        }
     }
 
     /// Starts the plan with a gate before the task, and waits until it stands there.
