@@ -23,7 +23,7 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 
 use crate::{
-    golden1, golden4,
+    golden1, golden3, golden4,
     person::{PATIENCE, Person},
     quiet,
     shop::Engine,
@@ -104,6 +104,19 @@ async fn a_fault_at_each_change_of_subscriptions_ends_with_all_done_or_all_as_be
 }
 
 #[tokio::test]
+async fn a_fault_at_each_change_of_accounts_ends_with_all_done_or_all_as_before() {
+    let _others = quiet::among_others().await;
+    let cells = [
+        ("policies", Fault::KillAfter),
+        ("key", Fault::DropReply),
+        ("report", Fault::KillBefore),
+        ("enforce", Fault::Fail),
+        ("accept", Fault::Duplicate),
+    ];
+    some_of::<golden3::Case>(&cells).await;
+}
+
+#[tokio::test]
 #[ignore = "all of it takes some minutes; the short round above is always run"]
 async fn every_fault_at_every_task_ends_with_all_done_or_all_as_before() {
     let _alone = quiet::alone().await;
@@ -115,6 +128,13 @@ async fn every_fault_at_every_task_ends_with_all_done_or_all_as_before() {
 async fn every_fault_at_every_task_of_subscriptions_ends_with_all_done_or_all_as_before() {
     let _alone = quiet::alone().await;
     all_of::<golden1::Case>().await;
+}
+
+#[tokio::test]
+#[ignore = "all of it takes some minutes; the short round above is always run"]
+async fn every_fault_at_every_task_of_accounts_ends_with_all_done_or_all_as_before() {
+    let _alone = quiet::alone().await;
+    all_of::<golden3::Case>().await;
 }
 
 async fn some_of<S: Scene>(cells: &[(&str, Fault)]) {

@@ -12,6 +12,7 @@ mod gate;
 mod lockfile;
 mod sarif;
 mod sbom;
+mod scan_code;
 mod scan_config;
 mod scan_dependencies;
 mod scan_secrets;
@@ -34,6 +35,7 @@ pub use self::{
     finding::{Finding, Level},
     gate::Findings,
     sbom::Sbom,
+    scan_code::ScanCode,
     scan_config::ScanConfig,
     scan_dependencies::ScanDependencies,
     scan_secrets::ScanSecrets,
@@ -59,6 +61,7 @@ pub fn specialist(
         .read(ScanSecrets::new(targets.clone()))
         .read(ScanDependencies::new(targets.clone()))
         .read(Sbom::new(targets.clone()))
+        .read(ScanCode::new(targets.clone()))
         .read(ScanConfig::new(targets.clone()))
         .read(CheckHttp::new(targets.clone()))
         .change(Waive::new(targets.clone()))
