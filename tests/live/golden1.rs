@@ -9,8 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use deadelus_mesh::objects;
 use deadelus_proto::{
-    WorkflowId,
+    Artefact, WorkflowId,
     pb::{self, Ending, event::Kind, inbound::Message as Said, plan_answer::Result as Planned},
 };
 use deadelus_tests::{fleet::Fleet, process::command, programs::program};
@@ -29,6 +30,19 @@ use crate::{
 
 /// As somebody wrote it to us.
 const WORDS: &str = "I need to add a subscription payment system with recurring billing";
+
+/// The one thing that the words leave open.
+const V4: [(&str, &str); 1] = [("revision", "v4")];
+
+/// What is served before there is anything to go back to.
+const FIRST: &str = r"
+deadelus: 1
+title: Let the first revision be served
+target: shop
+approval: none
+tasks:
+  first: { does: deployment.release, title: Release v2, inputs: { revision: v2 } }
+";
 
 /// What the provider signs its events with.
 const SECRET: &str = "whsec_golden1";
@@ -60,6 +74,32 @@ async fn on_postgres_subscriptions_come_into_service_and_go_again() {
     case.comes_and_goes().await;
 }
 
+/// A tenth of the requests go to the new revision first, and then half; both are processes behind a
+/// proxy.
+#[tokio::test]
+async fn behind_a_proxy_subscriptions_come_by_shares_and_go_again() {
+    let _others = quiet::among_others().await;
+    let open = |settings: &str| Shop::behind_proxy("shares", Engine::Sqlite, settings);
+    let case = Case::with(open).unwrap();
+    let fleet = case.fleet();
+    let ada = Person::at(&fleet).await;
+    let first = ada.start("wf-first", FIRST).await;
+    ada.until_ended(&first, Ending::Done).await;
+    assert_eq!(case.shop.revision(), "v2");
+    let before = case.state().await;
+    let customers = Customers::come(case.shop.port());
+    let id = approved(&ada, "wf-golden1", &[("revision", "v4"), ("canary", "true")]).await;
+    committed(&ada, &id).await;
+    let story = ada.until_ended(&id, Ending::Done).await;
+    case.assert_in_service(&story).await;
+    assert_eq!(shares(&ada, &story).await, [10, 50, 100]);
+    let stopped = &story.outputs("commit")["stopped"];
+    assert_eq!(stopped, &serde_json::json!(["v2-0"]), "{}", story.told());
+    case.assert_goes(&ada, &id, &before).await;
+    let (served, refused) = customers.leave();
+    assert!(served > 0 && refused == 0, "{refused} refused, {served} served");
+}
+
 /// A price that already says something else is not replaced behind anybody's back: nothing of the
 /// plan begins.
 #[tokio::test]
@@ -72,7 +112,7 @@ async fn a_price_that_somebody_else_sells_stops_it_before_anything_is_changed() 
     let before = case.state().await;
     let fleet = case.fleet();
     let ada = Person::at(&fleet).await;
-    let id = approved(&ada, "wf-golden1").await;
+    let id = approved(&ada, "wf-golden1", &V4).await;
     let story = ada.until_ended(&id, Ending::Undone).await;
     assert_eq!(story.outcome("prices"), "failed", "{}", story.told());
     assert!(story.failure("prices").message.contains("pro_monthly"), "{}", story.told());
@@ -106,7 +146,7 @@ impl Scene for Case {
     }
 
     async fn proposal(ada: &Person) -> pb::PlanProposal {
-        proposal(ada).await
+        proposal(ada, &V4).await
     }
 
     async fn agree(ada: &Person, id: &WorkflowId) {
@@ -137,6 +177,13 @@ pub(crate) struct State {
 
 impl Case {
     fn open(test: &str, engine: Engine) -> Option<Self> {
+        let case = Self::with(|settings| Shop::open(test, engine, 500, settings))?;
+        case.shop.release("v2");
+        Some(case)
+    }
+
+    /// Around a shop with these lines in its configuration.
+    fn with(open: impl FnOnce(&str) -> Option<Shop>) -> Option<Self> {
         let folder = TempDir::with_prefix("subscriptions-").unwrap();
         let provider = Provider::start(folder.path());
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -151,8 +198,7 @@ impl Case {
             path("jwks.json"),
             path("policies.cedar")
         );
-        let shop = Shop::open(test, engine, 500, &settings)?;
-        shop.release("v2");
+        let shop = open(&settings)?;
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/shop/openapi.yaml");
         fs::copy(document, folder.path().join("openapi.yaml")).unwrap();
         let case = Self { shop, provider, folder };
@@ -221,7 +267,7 @@ impl Case {
         let fleet = self.fleet();
         let ada = Person::at(&fleet).await;
         let customers = Customers::come(self.shop.port());
-        let id = approved(&ada, "wf-golden1").await;
+        let id = approved(&ada, "wf-golden1", &V4).await;
         committed(&ada, &id).await;
         let story = ada.until_ended(&id, Ending::Done).await;
         self.assert_in_service(&story).await;
@@ -351,12 +397,12 @@ fn kind(residue: &str) -> Option<&'static str> {
 }
 
 /// Asks in the words of the request. Which revision it is cannot be guessed.
-async fn proposal(ada: &Person) -> pb::PlanProposal {
+async fn proposal(ada: &Person, params: &[(&str, &str)]) -> pb::PlanProposal {
     match ada.ask(WORDS, &[]).await {
         Planned::NoPlan(no) => assert!(no.problems[0].contains("param revision"), "{no:?}"),
         other => panic!("{other:?}"),
     }
-    let proposal = match ada.ask(WORDS, &[("revision", "v4")]).await {
+    let proposal = match ada.ask(WORDS, params).await {
         Planned::Proposal(proposal) => proposal,
         other => panic!("{other:?}"),
     };
@@ -365,13 +411,32 @@ async fn proposal(ada: &Person) -> pb::PlanProposal {
 }
 
 /// Approves what comes.
-async fn approved(ada: &Person, id: &str) -> WorkflowId {
-    let proposal = proposal(ada).await;
+async fn approved(ada: &Person, id: &str, params: &[(&str, &str)]) -> WorkflowId {
+    let proposal = proposal(ada, params).await;
     let id = id.parse().unwrap();
     let json = std::str::from_utf8(&proposal.plan_json).unwrap();
     assert_eq!(ada.submit(&id, json, &proposal.plan_digest).await, Vec::<String>::new());
     assert_eq!(ada.approve(&id, &proposal.plan_digest).await, Vec::<String>::new());
     id
+}
+
+/// What the new revision got of all requests, step by step, by the release's own evidence.
+async fn shares(ada: &Person, story: &Story) -> Vec<u64> {
+    let evidence = story.events().find_map(|event| match event {
+        Kind::TaskDone(e) if e.task_id == "release" => e.done.as_ref()?.artefacts.first().cloned(),
+        _ => None,
+    });
+    let evidence = Artefact::try_from(evidence.unwrap()).unwrap();
+    let bytes = objects::get(&ada.mesh, &evidence).await.unwrap();
+    let seeing: Value = serde_json::from_slice(&bytes).unwrap();
+    let share = |step: &Value| {
+        let servers = step["routes"]["servers"].as_array().unwrap().iter();
+        let weight = |server: &Value| server["weight"].as_u64().unwrap();
+        let all: u64 = servers.clone().map(weight).sum();
+        let new = servers.filter(|server| server["name"] == "v4-0").map(weight);
+        new.sum::<u64>() * 100 / all
+    };
+    seeing["steps"].as_array().unwrap().iter().map(share).collect()
 }
 
 /// Waits until everything is proved and says that it may stay: what cannot be taken back asks for it.

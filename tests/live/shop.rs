@@ -1,5 +1,7 @@
 //! The reference shop as a process, on a database of its own, seen from outside.
 
+mod processes;
+
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
@@ -32,6 +34,10 @@ pub(crate) struct Shop {
     port: u16,
     pub(crate) database: Database,
     orders: u64,
+    /// What the deployment specialist is told of it.
+    deployment: String,
+    /// Before the folder that they work in.
+    _held: Option<processes::Held>,
     home: TempDir,
     _process: Process,
 }
@@ -70,8 +76,41 @@ impl Shop {
         let mut process = Process::start(&program("deadelus-shop"), &arguments, &log);
         process.until_it_says("listening on http://127.0.0.1:");
         let port = process.said().rsplit(':').next().unwrap().trim().parse().unwrap();
+        let base = format!("http://127.0.0.1:{port}");
+        let deployment = format!(
+            r#"
+[targets.shop]
+revision_file = "{}"
+health_url = "{base}/healthz"
+probe_interval_ms = 20
+
+[targets.shop.revisions.v1]
+summary = "as it was"
+
+[targets.shop.revisions.v2]
+summary = "one join instead of a query per line"
+fixes = ["n_plus_one"]
+
+[targets.shop.revisions.v3]
+summary = "takes payments"
+schema_range = [20261121, 20261121]
+
+[targets.shop.revisions.v4]
+summary = "has subscriptions"
+schema_range = [20261122, 20261122]
+
+[targets.shop.revisions.auth-report]
+summary = "has accounts, and tells whom its policies would refuse"
+schema_range = [20261123, 20261123]
+
+[targets.shop.revisions.auth-enforce]
+summary = "has accounts, and its policies decide"
+schema_range = [20261123, 20261123]
+"#,
+            home.path().join("revision.json").display()
+        );
         let orders = lines / 5;
-        Some(Self { port, database, orders, home, _process: process })
+        Some(Self { port, database, orders, deployment, _held: None, home, _process: process })
     }
 
     /// The first orders become large, and they are the ones that customers look at: what a
@@ -146,38 +185,7 @@ role = "write"
 "#,
             orders = self.orders
         );
-        let deployment = format!(
-            r#"
-[targets.shop]
-revision_file = "{}"
-health_url = "{base}/healthz"
-probe_interval_ms = 20
-
-[targets.shop.revisions.v1]
-summary = "as it was"
-
-[targets.shop.revisions.v2]
-summary = "one join instead of a query per line"
-fixes = ["n_plus_one"]
-
-[targets.shop.revisions.v3]
-summary = "takes payments"
-schema_range = [20261121, 20261121]
-
-[targets.shop.revisions.v4]
-summary = "has subscriptions"
-schema_range = [20261122, 20261122]
-
-[targets.shop.revisions.auth-report]
-summary = "has accounts, and tells whom its policies would refuse"
-schema_range = [20261123, 20261123]
-
-[targets.shop.revisions.auth-enforce]
-summary = "has accounts, and its policies decide"
-schema_range = [20261123, 20261123]
-"#,
-            self.home.path().join("revision.json").display()
-        );
+        let deployment = self.deployment.clone();
         Targets { db: self.database.target("shop"), performance, deployment }
     }
 
