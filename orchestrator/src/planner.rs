@@ -198,9 +198,25 @@ mod tests {
     }
 
     #[test]
+    fn people_ask_for_authentication_in_many_ways() {
+        for request in [
+            "I have a backend plan for user authentication",
+            "I have a backend plan for user authentication. Coordinate it",
+            "Implement user authentication from this plan",
+            "we need a login for our users",
+            "add JWT auth to the API",
+            "roll out access control",
+        ] {
+            assert_eq!(chosen(request).ok().as_deref(), Some("user-authentication"), "{request}");
+        }
+        let slow = "The login is slow and times out for new users";
+        assert_eq!(chosen(slow).ok().as_deref(), Some("slow-endpoint"));
+    }
+
+    #[test]
     fn another_wish_is_refused_with_the_nearest() {
         for (request, nearest_of_all) in [
-            ("I have a backend plan for user authentication. Coordinate it", "slow-endpoint"),
+            ("I forgot my login", "slow-endpoint"),
             ("refund a payment", "payment-endpoint"),
             ("write me a poem", "payment-endpoint"),
             ("", "payment-endpoint"),
@@ -231,7 +247,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "there is no blueprint \"slow\"; there are payment-endpoint, slow-endpoint, \
-             subscriptions"
+             subscriptions, user-authentication"
         );
     }
 }

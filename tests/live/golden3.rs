@@ -11,9 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use deadelus_core::plan::{CheckedPlan, Plan, Task};
 use deadelus_proto::{
     WorkflowId,
-    pb::{self, Ending},
+    pb::{self, Ending, plan_answer::Result as Planned},
 };
 use deadelus_tests::{fleet::Fleet, oracles::oracle, process::command, programs::program};
 use serde_json::Value;
@@ -27,6 +28,9 @@ use crate::{
     shop::{Engine, Shop},
     story::Story,
 };
+
+/// As somebody wrote it to us.
+const WORDS: &str = "I have a backend plan for user authentication";
 
 /// The plan and what belongs to it.
 const CHANGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/plans/user-authentication");
@@ -133,13 +137,18 @@ impl Scene for Case {
     }
 
     async fn proposal(ada: &Person) -> pb::PlanProposal {
+        let proposal = proposal(ada).await;
+        // The file of the same change is its twin.
         let file = fs::read_to_string(Path::new(CHANGE).join("plan.yaml")).unwrap();
-        let plan = ada.check(&file).await.unwrap_or_else(|e| panic!("{e}"));
-        pb::PlanProposal {
-            plan_json: plan.json().to_owned().into(),
-            plan_digest: plan.digest().to_string(),
-            ..pb::PlanProposal::default()
+        let file = Plan::read(&file).unwrap();
+        let proposed = CheckedPlan::from_json(&proposal.plan_json).unwrap().plan().clone();
+        assert_eq!(file.params["migrations"], proposed.params["migrations"]);
+        assert_eq!(file.tasks.len(), proposed.tasks.len());
+        for (id, task) in file.tasks {
+            let twin = Task { title: task.title.clone(), ..proposed.tasks[&id].clone() };
+            assert_eq!(twin, task, "{id}");
         }
+        proposal
     }
 
     /// It asks nobody anything once it is approved.
@@ -238,8 +247,8 @@ impl Case {
 [targets.shop]
 base_url = "{base}"
 rate_per_s = 4
-duration_s = 2
-warmup_s = 0.5
+duration_s = 1
+warmup_s = 0.25
 runs = 3
 
 [[targets.shop.scenario]]
@@ -381,6 +390,22 @@ fn get(port: u16, path: &str) -> u16 {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Asks in the words of the request. Which revisions there are cannot be guessed.
+async fn proposal(ada: &Person) -> pb::PlanProposal {
+    match ada.ask(WORDS, &[]).await {
+        Planned::NoPlan(no) => assert!(no.problems[0].contains("param enforcing"), "{no:?}"),
+        other => panic!("{other:?}"),
+    }
+    let revisions = [("report_only", "auth-report"), ("enforcing", "auth-enforce")];
+    match ada.ask(WORDS, &revisions).await {
+        Planned::Proposal(proposal) => {
+            assert_eq!(proposal.blueprint, "user-authentication", "{}", proposal.because);
+            proposal
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Starts a plan of one's own and approves it.

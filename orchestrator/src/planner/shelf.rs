@@ -15,10 +15,11 @@ use deadelus_core::Problems;
 use super::{blueprint::Blueprint, lint};
 
 /// The blueprints that come with the program.
-const BUILT_IN: [&str; 3] = [
+const BUILT_IN: [&str; 4] = [
     include_str!("../../blueprints/slow-endpoint.yaml"),
     include_str!("../../blueprints/payment-endpoint.yaml"),
     include_str!("../../blueprints/subscriptions.yaml"),
+    include_str!("../../blueprints/user-authentication.yaml"),
 ];
 
 /// What a blueprint that comes with the program says of its origin.

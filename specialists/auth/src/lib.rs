@@ -40,12 +40,14 @@ use std::collections::BTreeMap;
 pub use deadelus_runtime::InvalidTarget;
 use deadelus_runtime::{Specialist, TargetName};
 
-pub use self::target::{AuthTarget, ProbeTarget};
+pub use self::{
+    policy_analyze::PolicyAnalyze,
+    target::{AuthTarget, ProbeTarget},
+};
 use crate::{
     keys_rotate::KeysRotate, matrix::Matrix, password_audit::PasswordAudit,
-    policy_analyze::PolicyAnalyze, policy_publish::PolicyPublish, policy_test::PolicyTest,
-    policy_validate::PolicyValidate, probe::Probe, restore::Restore, served::Kind,
-    token_verify::TokenVerify,
+    policy_publish::PolicyPublish, policy_test::PolicyTest, policy_validate::PolicyValidate,
+    probe::Probe, restore::Restore, served::Kind, token_verify::TokenVerify,
 };
 
 /// The team, in words: whose work the capabilities are.

@@ -10,11 +10,11 @@ mod constants;
 mod shape;
 mod world;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use deadelus_runtime::{
-    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Inline, Measured,
-    ReadCapability, Source, Text, blocking, invalid,
+    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Inline,
+    InvalidTarget, Measured, ReadCapability, Source, Text, blocking, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use self::compare::{Compared, Counterexample, Relation};
 use crate::{
     cedar::{Bundle, Sources},
     served::{Kind, digest},
-    target::Targets,
+    target::{self, AuthTarget, Targets},
 };
 
 use self::compare::BOUND;
@@ -34,13 +34,14 @@ const ANALYZE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Wider kinds of request told in the outputs; all of them are in the artefact.
 const WIDER_TOLD_MAX: usize = 20;
 
-/// The capability.
-pub(crate) struct PolicyAnalyze(pub(crate) Targets);
+/// `auth.policy_analyze`
+#[derive(Debug)]
+pub struct PolicyAnalyze(pub(crate) Targets);
 
 /// What to compare.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Inputs {
+pub struct Inputs {
     /// What decides now: Cedar's text, or its JSON. When it is not given, what is published; when
     /// nothing is, nothing is allowed now.
     #[serde(default)]
@@ -62,7 +63,7 @@ pub(crate) struct Inputs {
 
 /// What is decided otherwise; the artefact `analysis.json` has every kind of request.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Outputs {
+pub struct Outputs {
     /// SHA-256 of the old policies; `nothing` when nothing is published.
     old_sha256: String,
     /// SHA-256 of the new policies.
@@ -148,6 +149,17 @@ impl ReadCapability for PolicyAnalyze {
 }
 
 impl PolicyAnalyze {
+    /// For one system, `shop`, that has this folder and publishes nothing.
+    ///
+    /// # Errors
+    /// [`InvalidTarget`] for a folder that is not absolute.
+    #[expect(clippy::expect_used, reason = "the name is a literal")]
+    pub fn in_folder(folder: PathBuf) -> Result<Self, InvalidTarget> {
+        let target = AuthTarget { folder, policies: None, keys: None, probe: None };
+        let name = "shop".parse().expect("a target's name");
+        target::checked([(name, target)].into()).map(Self)
+    }
+
     /// The old policies and their digest.
     async fn old(&self, cx: &Context, inputs: &Inputs) -> Result<(Source, String), Failure> {
         let target = self.0.of(cx)?;
