@@ -111,6 +111,32 @@ async fn policies_that_allow_more_than_before_are_refused_with_an_example() {
     assert!(message.contains("Action::\"read"), "{message}");
 }
 
+/// Policies that pass every judge and still forget somebody: the release that refuses nobody tells,
+/// and the one that refuses does not come.
+#[tokio::test]
+async fn who_would_be_refused_what_is_theirs_is_seen_before_anybody_is_refused() {
+    let _others = quiet::among_others().await;
+    let case = Case::open("forgotten", Engine::Sqlite).unwrap();
+    let file = case.change.path().join("policies.cedar");
+    let policies = fs::read_to_string(&file).unwrap();
+    // One's own account, of the one customer that the cases are about.
+    let (before, oneself) = policies.split_once("@id(\"oneself\")").unwrap();
+    let ann = "principal == User::\"ann@example.test\"";
+    let oneself = oneself.replacen("principal in Role::\"customer\"", ann, 1);
+    assert!(oneself.contains(ann));
+    fs::write(&file, format!("{before}@id(\"oneself\"){oneself}")).unwrap();
+    let before = case.fingerprints().await;
+    let fleet = case.fleet();
+    let ada = Person::at(&fleet).await;
+    let id = approved(&ada, "wf-golden3", &case.plan()).await;
+    let story = ada.until_ended(&id, Ending::Undone).await;
+    let message = &story.failure("logged").message;
+    assert!(message.contains("/internal/decisions"), "{message}");
+    assert_eq!(story.outcome("report"), "done");
+    assert_eq!(story.outcome("enforce"), "", "{}", story.told());
+    assert_eq!(case.fingerprints().await, before);
+}
+
 /// A shop at v2 that asks nobody who they are, and the change in its folder.
 pub(crate) struct Case {
     shop: Shop,
