@@ -3,6 +3,8 @@
 //! through on the running service; and all of it can be taken back, but for what a provider and a
 //! ledger never forget.
 
+mod outsider;
+
 use std::{
     collections::BTreeSet,
     fs,

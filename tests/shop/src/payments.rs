@@ -136,7 +136,9 @@ async fn charge(provider: &Provider, key: &str, order: &Order) -> Result<String,
             Err(ProviderError::Lost | ProviderError::Busy) => {
                 tokio::time::sleep(PROVIDER_PAUSE).await;
             }
-            Err(ProviderError::Refused(reason)) => return Err(ShopError::Refused(reason)),
+            Err(no @ (ProviderError::Missing(_) | ProviderError::Refused(_))) => {
+                return Err(no.into());
+            }
         }
     }
     Err(ShopError::ProviderAway)

@@ -45,6 +45,8 @@ pub(crate) enum ProviderError {
     Busy,
     /// It failed, and repeats that under the same key; it may be done.
     Broken,
+    /// What was named is not there.
+    Missing(String),
     /// It said no.
     Refused(String),
 }
@@ -114,6 +116,9 @@ impl Provider {
             200..300 => Ok(body),
             429 => Err(ProviderError::Busy),
             500.. => Err(ProviderError::Broken),
+            _ if body["error"]["code"] == "resource_missing" => {
+                Err(ProviderError::Missing(body["error"]["message"].to_string()))
+            }
             _ => Err(ProviderError::Refused(body["error"]["message"].to_string())),
         }
     }

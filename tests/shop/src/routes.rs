@@ -215,7 +215,9 @@ pub(crate) fn refuse(status: StatusCode, reason: &str) -> Response {
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::NoOrder(_) | Self::NoSubscription(_) => StatusCode::NOT_FOUND,
+            Self::NoOrder(_) | Self::NoPrice(_) | Self::Missing(_) | Self::NoSubscription(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::NoProduct(_) | Self::Basket(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::OtherPayment | Self::OtherSubscription => StatusCode::CONFLICT,
             Self::Forged(_) => StatusCode::UNAUTHORIZED,

@@ -94,6 +94,10 @@ pub(crate) enum ShopError {
     OtherPayment,
     #[error("the key was used for another subscription")]
     OtherSubscription,
+    #[error("no price {0} is sold")]
+    NoPrice(String),
+    #[error("the provider knows nothing of it: {0}")]
+    Missing(String),
     #[error("no subscription under the key {0}")]
     NoSubscription(String),
     #[error("the event is not believed: {0}")]
@@ -112,6 +116,7 @@ impl From<ProviderError> for ShopError {
     fn from(error: ProviderError) -> Self {
         match error {
             ProviderError::Lost | ProviderError::Busy | ProviderError::Broken => Self::ProviderAway,
+            ProviderError::Missing(what) => Self::Missing(what),
             ProviderError::Refused(reason) => Self::Refused(reason),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -100,8 +101,11 @@ impl Shop {
         let provider = self.provider.as_ref().ok_or(ShopError::NoProvider)?;
         let reference = self.told(visit, key).await?.reference;
         let path = format!("/v1/subscriptions/{reference}");
-        provider.ask(Method::DELETE, &path, String::new(), None).await?;
-        Ok(())
+        match provider.ask(Method::DELETE, &path, String::new(), None).await {
+            // It has ended already: twice is once.
+            Ok(_) | Err(ProviderError::Missing(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn told(&self, visit: &Visit, key: &str) -> Result<Subscription, ShopError> {
@@ -177,7 +181,9 @@ async fn begin(provider: &Provider, key: &str, wish: &Wish) -> Result<String, Sh
             Err(ProviderError::Lost | ProviderError::Busy) => {
                 tokio::time::sleep(PROVIDER_PAUSE).await;
             }
-            Err(ProviderError::Refused(reason)) => return Err(ShopError::Refused(reason)),
+            Err(no @ (ProviderError::Missing(_) | ProviderError::Refused(_))) => {
+                return Err(no.into());
+            }
         }
     }
     Err(ShopError::ProviderAway)
@@ -190,7 +196,7 @@ async fn price(provider: &Provider, lookup_key: &str) -> Result<String, ShopErro
     let path = format!("/v1/prices?{query}");
     let page = provider.ask(Method::GET, &path, String::new(), None).await?;
     let sold = page["data"].as_array().and_then(|prices| prices.first()).and_then(provider::id);
-    sold.ok_or_else(|| ShopError::Refused(format!("no price {lookup_key} is sold")))
+    sold.ok_or_else(|| ShopError::NoPrice(lookup_key.to_owned()))
 }
 
 /// The subscription of a key among the customer's last hundred, if it was made.
@@ -280,13 +286,14 @@ async fn hear(
     State(here): Here,
     Extension(visit): Extension<Visit>,
     headers: HeaderMap,
-    body: String,
+    body: Bytes,
 ) -> Result<Response, ShopError> {
     if visit.revision != Revision::V4 {
         return Ok(no_such_page());
     }
+    let body = str::from_utf8(&body).map_err(|_| ShopError::Forged("it is no text"))?;
     let signature = header(&headers, "stripe-signature");
-    here.shop.hear(&visit, &body, signature, now_unix_s()).await?;
+    here.shop.hear(&visit, body, signature, now_unix_s()).await?;
     Ok(Json(serde_json::json!({ "received": true })).into_response())
 }
 

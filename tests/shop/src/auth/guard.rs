@@ -91,7 +91,9 @@ fn mode(visit: &Visit, request: &Request, has_policies: bool) -> Option<Mode> {
         Revision::Auth(mode) => Some(mode),
         Revision::V4 => {
             let asked = request.uri().path().starts_with("/subscriptions");
-            (asked && has_policies).then_some(Mode::Enforce)
+            // What is no method of theirs is 405, to everybody.
+            let known = asked && matches!(door(request), Door::On(_));
+            (known && has_policies).then_some(Mode::Enforce)
         }
         Revision::V1 | Revision::V2 | Revision::V3 => None,
     }
