@@ -265,7 +265,7 @@ impl Case {
 
     /// There and back, with customers in the shop all the while.
     async fn comes_and_goes(&self) {
-        let before = self.state().await;
+        let (before, dump) = (self.state().await, self.shop.database.dump());
         let fleet = self.fleet();
         let ada = Person::at(&fleet).await;
         let customers = Customers::come(self.shop.port());
@@ -273,7 +273,11 @@ impl Case {
         committed(&ada, &id).await;
         let story = ada.until_ended(&id, Ending::Done).await;
         self.assert_in_service(&story).await;
+        if dump.is_some() {
+            assert!(self.shop.database.dump() != dump, "pg_dump does not see the new tables");
+        }
         self.assert_goes(&ada, &id, &before).await;
+        assert!(self.shop.database.dump() == dump, "pg_dump sees a difference");
         let (served, refused) = customers.leave();
         assert!(served > 0 && refused == 0, "{refused} refused, {served} served");
     }

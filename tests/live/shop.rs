@@ -282,6 +282,26 @@ impl Database {
         }
     }
 
+    /// All of it but the table in which migrations are remembered, as `pg_dump` writes it down: the
+    /// word of a stranger. None on SQLite, and, loudly, where there is no `pg_dump`.
+    pub(crate) fn dump(&self) -> Option<String> {
+        let Self::Postgres(cluster) = self else { return None };
+        let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let dumps = installed.map(|version| version.path().join("bin/pg_dump"));
+        let Some(pg_dump) = dumps.filter(|path| path.exists()).max() else {
+            eprintln!("SKIPPED: there is no pg_dump here, its word is not asked");
+            return None;
+        };
+        let arguments = ["--exclude-table", "deadelus_*", "--dbname", &cluster.url];
+        let dumped = command(&pg_dump).args(arguments).output().unwrap();
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        let text = String::from_utf8(dumped.stdout).unwrap();
+        // Newer ones write a word of chance around everything.
+        let lines = text.lines().filter(|line| !line.starts_with("\\restrict"));
+        let lines = lines.filter(|line| !line.starts_with("\\unrestrict"));
+        Some(lines.collect::<Vec<_>>().join("\n"))
+    }
+
     /// Keeps everybody else from writing until the session is dropped. SQLite only.
     pub(crate) fn lock(&self) -> Connection {
         let Self::Sqlite(path) = self else { panic!("only SQLite is locked whole") };
