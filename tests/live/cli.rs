@@ -1,7 +1,8 @@
 //! The same through the command line, as a script uses it: exit codes and JSON.
 
-use std::{fs, io::Write, path::PathBuf, process::Stdio};
+use std::{collections::BTreeSet, fs, io::Write, path::PathBuf, process::Stdio};
 
+use deadelus_proto::WorkflowId;
 use deadelus_tests::{fleet::Fleet, process::command, programs::program};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -108,4 +109,20 @@ impl Script {
         let said = [output.stdout, output.stderr].concat();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
     }
+}
+
+/// What a person forwards.
+pub(crate) fn report(fleet: &Fleet, id: &WorkflowId) -> Value {
+    let home = TempDir::with_prefix("ada-").unwrap();
+    let script = Script { home: home.path().to_owned(), url: fleet.nats.url.clone() };
+    let (code, said) = script.run(&["report", id.as_str(), "-o", "json"]);
+    assert_eq!(code, 0, "{said}");
+    serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"))
+}
+
+/// Every verdict of a report that some criterion of the plan got.
+pub(crate) fn verdicts(report: &Value) -> Vec<&str> {
+    let criteria = report["criteria"].as_array().unwrap();
+    let verdicts: BTreeSet<_> = criteria.iter().filter_map(|c| c["verdict"].as_str()).collect();
+    verdicts.into_iter().collect()
 }

@@ -11,6 +11,7 @@ use deadelus_tests::fleet::{Fleet, ORCHESTRATOR};
 use serde_json::Value;
 
 use crate::{
+    cli::{report, verdicts},
     person::Person,
     quiet,
     shop::{Engine, Shop, Targets},
@@ -36,6 +37,10 @@ async fn on_sqlite_an_index_makes_checkout_fast_and_can_be_taken_back() {
     case.assert_index_is_kept(&story).await;
     assert_outcomes(&story, &[("explain2", "skipped"), ("budget", "done")]);
     assert_eq!(case.shop.revision(), "v1", "{}", story.told());
+    // One round was enough, as the plan provides for.
+    let told = report(&fleet, &id);
+    assert_eq!(verdicts(&told), ["met", "not_needed"], "{told:#}");
+    assert_eq!(told["deviations"], serde_json::json!([]), "{told:#}");
     case.assert_all_is_undone(&ada, &id).await;
 }
 

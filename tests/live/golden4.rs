@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    cli::{report, verdicts},
     customers::Customers,
     matrix::Scene,
     person::Person,
@@ -174,7 +175,13 @@ impl Case {
         let id = approved(&ada, "wf-golden4").await;
         let story = ada.until_ended(&id, Ending::Done).await;
         self.assert_in_service(&story).await;
+        let told = report(&fleet, &id);
+        assert_eq!(verdicts(&told), ["met"], "{told:#}");
+        assert_eq!(told["deviations"], serde_json::json!([]), "{told:#}");
         self.assert_goes(&ada, &id, &before).await;
+        let told = report(&fleet, &id);
+        assert_eq!(verdicts(&told), ["met", "taken_back"], "{told:#}");
+        assert_ne!(told["residue"], serde_json::json!([]), "{told:#}");
         let (served, refused) = customers.leave();
         assert!(served > 0 && refused == 0, "{refused} refused, {served} served");
     }

@@ -109,6 +109,13 @@ pub(crate) fn undone() -> History {
     story.history
 }
 
+/// Not approved, so that nothing of it ever ran.
+pub(crate) fn rejected() -> History {
+    let mut story = Story::begin();
+    story.decide(false);
+    story.history
+}
+
 pub(crate) fn to_the_end() -> Story {
     let mut story = Story::begin();
     story.approve();
@@ -162,10 +169,14 @@ impl Story {
     }
 
     pub(crate) fn approve(&mut self) {
+        self.decide(true);
+    }
+
+    fn decide(&mut self, approve: bool) {
         let digest = self.workflow().plan().digest().clone();
         let gate = "plan".parse().unwrap();
         let (by, reason) = ("ada".to_owned(), "looked at it".to_owned());
-        self.take(Input::DecideGate { gate, approve: true, digest, by, reason });
+        self.take(Input::DecideGate { gate, approve, digest, by, reason });
     }
 
     /// The whole story's log, message by message.

@@ -273,7 +273,8 @@ pub(crate) fn way_back(task: &CheckedTask) -> String {
     }
 }
 
-fn effect(effect: Effect) -> &'static str {
+/// `changes, reversible`
+pub(crate) fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::Pure => "calculates",
         Effect::Read => "looks",
@@ -304,7 +305,7 @@ mod tests {
             "out  latency, runs",
             "in   measurement ← measure0",
             "2 Specialists",
-            "Performance Admin: check_budget, compare, diagnose, measure (7 tasks)",
+            "Performance Admin: check_budget, compare, diagnose, measure (9 tasks)",
             "3 Order",
             "measure0 → diagnose1",
             "milestone: Today is known",
@@ -329,6 +330,6 @@ mod tests {
         let value = serde_json::to_value(json(&plan, &origin)).unwrap();
         assert_eq!(value["undo"]["index1"], "taken back by db.drop_index, exactly");
         assert_eq!(value["waves"][0][0], "measure0");
-        assert_eq!(value["waves"].as_array().unwrap().len(), 9);
+        assert_eq!(value["waves"].as_array().unwrap().len(), 11);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use deadelus_core::{
     EffectState, Event, Progress, TaskState, TaskStatus, Workflow, plan::CheckedTask,
 };
-use deadelus_proto::{Artefact, Body, Direction};
+use deadelus_proto::{Artefact, Body, Check, Direction};
 use serde_json::Value;
 
 use super::{
@@ -155,8 +155,17 @@ fn cause(value: &Value) -> Cause {
     Cause { cause: text("cause"), share, evidence: text("evidence"), advice: text("advice") }
 }
 
-/// The verdict of the last task that held a measurement to the budget.
-pub(super) fn budget(workflow: &Workflow) -> Option<Budget> {
+/// The verdict of the last task that held a measurement to the budget. What met it may be gone.
+pub(super) fn budget(history: &History, workflow: &Workflow) -> Option<Budget> {
+    let verdict = verdict(workflow)?;
+    if verdict.met && is_taken_back(history) {
+        let verdict = "It was met by what is taken back.".to_owned();
+        return Some(Budget { met: false, verdict });
+    }
+    Some(verdict)
+}
+
+fn verdict(workflow: &Workflow) -> Option<Budget> {
     let judged = workflow.tasks().filter(|(spec, _)| spec.does.to_string() == BUDGET);
     let verdicts = judged.filter_map(|(_, state)| match &state.progress {
         Progress::Done(_) => Some(Budget { met: true, verdict: "The budget is met.".to_owned() }),
@@ -192,47 +201,58 @@ pub(super) fn failed(workflow: &Workflow) -> Vec<Failed> {
 }
 
 pub(super) fn checks(workflow: &Workflow) -> Vec<Checked> {
-    let of = |(spec, state): (&CheckedTask, &TaskState)| {
-        let checks = match &state.progress {
-            Progress::Done(done) => done.checks.clone(),
-            Progress::Failed(failure) | Progress::Held(failure) => failure.checks.clone(),
-            Progress::Waiting
-            | Progress::Doing(_)
-            | Progress::Again { .. }
-            | Progress::Skipped(_) => vec![],
-        };
-        let task = spec.id.to_string();
-        checks.into_iter().map(move |check| Checked {
-            task: task.clone(),
-            check: check.id,
-            measured: check.measured,
-            wanted: format!("{} {}", check.op, check.threshold),
-            pass: check.pass,
-            note: check.note,
-        })
-    };
-    workflow.tasks().flat_map(of).collect()
+    workflow.tasks().flat_map(|(spec, state)| checks_of(spec, state)).collect()
 }
 
+/// What was measured for a task, good enough or not.
+pub(super) fn checks_of(spec: &CheckedTask, state: &TaskState) -> Vec<Checked> {
+    let checks = match &state.progress {
+        Progress::Done(done) => &done.checks,
+        Progress::Failed(failure) | Progress::Held(failure) => &failure.checks,
+        Progress::Waiting | Progress::Doing(_) | Progress::Again { .. } | Progress::Skipped(_) => {
+            return vec![];
+        }
+    };
+    let checked = |check: &Check| Checked {
+        task: spec.id.to_string(),
+        check: check.id.clone(),
+        measured: check.measured.clone(),
+        wanted: format!("{} {}", check.op, check.threshold),
+        pass: check.pass,
+        note: check.note.clone(),
+        evidence: check.evidence.as_ref().map(|proof| proof.sha256.to_string()),
+    };
+    checks.iter().map(checked).collect()
+}
+
+/// What tasks kept, and what proves their checks, each once.
 pub(super) fn artefacts(workflow: &Workflow) -> Vec<Evidence> {
-    let of = |(spec, state): (&CheckedTask, &TaskState)| {
-        let artefacts = match &state.progress {
-            Progress::Done(done) => done.artefacts.clone(),
-            Progress::Failed(failure) | Progress::Held(failure) => failure.artefacts.clone(),
+    let mut all: Vec<Evidence> = vec![];
+    for (spec, state) in workflow.tasks() {
+        let (kept, checks) = match &state.progress {
+            Progress::Done(done) => (&done.artefacts, &done.checks),
+            Progress::Failed(failure) | Progress::Held(failure) => {
+                (&failure.artefacts, &failure.checks)
+            }
             Progress::Waiting
             | Progress::Doing(_)
             | Progress::Again { .. }
-            | Progress::Skipped(_) => vec![],
+            | Progress::Skipped(_) => continue,
         };
-        let task = spec.id.to_string();
-        artefacts.into_iter().map(move |artefact| Evidence {
-            task: task.clone(),
-            name: artefact.name,
-            sha256: artefact.sha256.to_string(),
-            size_bytes: artefact.size_bytes,
-        })
-    };
-    workflow.tasks().flat_map(of).collect()
+        let proofs = checks.iter().filter_map(|check| check.evidence.as_ref());
+        for artefact in kept.iter().chain(proofs) {
+            let evidence = Evidence {
+                task: spec.id.to_string(),
+                name: artefact.name.clone(),
+                sha256: artefact.sha256.to_string(),
+                size_bytes: artefact.size_bytes,
+            };
+            if !all.contains(&evidence) {
+                all.push(evidence);
+            }
+        }
+    }
+    all
 }
 
 pub(super) fn residue(workflow: &Workflow) -> Vec<String> {
@@ -243,23 +263,15 @@ pub(super) fn residue(workflow: &Workflow) -> Vec<String> {
     all
 }
 
-/// What did not go smoothly, in the order in which it happened.
+/// What did not go smoothly and yet as the plan says, in the order in which it happened.
 pub(super) fn incidents(history: &History) -> Vec<String> {
     let mut all: Vec<String> = history.workflow().and_then(origin).into_iter().collect();
     all.extend(timeline::tries(history).iter().flat_map(of_try));
     for entry in history.entries() {
         if let Event::LateEffect { task, .. } = &entry.event {
             all.push(format!("{task} took effect after it had been given up; it was taken back"));
-        } else if let Event::StuckResolved { task, by, reason } = &entry.event {
-            all.push(format!("{task} was taken back by hand by {by}: {reason}"));
-        } else if let Event::TaskSkipped { task, by, reason } = &entry.event
-            && !by.is_empty()
-        {
-            all.push(format!("{task} was left out by {by}: {reason}"));
         } else if let Event::TaskHeld { reason, .. } = &entry.event {
             all.push(format!("paused for a person: {reason}"));
-        } else if let Event::Paused { by, reason } = &entry.event {
-            all.push(format!("paused by {by}: {reason}"));
         }
     }
     let mut owners: Vec<&str> = history.entries().iter().map(|e| e.owner.as_str()).collect();

@@ -3,10 +3,12 @@
 use super::document::{Block, Document};
 
 pub(super) fn write(document: &Document) -> String {
-    let mut out = format!("# {}\n\n**{}**\n", plain(&document.title), plain(&document.lead));
+    let lead = format!("{}: {}", document.status, document.lead);
+    let mut out = format!("# {}\n\n**{}**\n", plain(&document.title), plain(&lead));
     for section in &document.sections {
         out.push_str(&format!("\n## {}\n\n", section.title));
-        let blocks: Vec<String> = section.blocks.iter().map(block).collect();
+        let blocks = section.blocks.iter().map(block).filter(|block| !block.is_empty());
+        let blocks: Vec<String> = blocks.collect();
         out.push_str(&blocks.join("\n"));
     }
     out
@@ -30,6 +32,8 @@ fn block(block: &Block) -> String {
                 .collect();
             table(&["", "before", "after", "change"], &rows)
         }
+        // A drawing; the table of tasks has the times.
+        Block::Waterfall(..) => String::new(),
         Block::Command(text) => format!("```sh\n{text}\n```\n"),
     }
 }

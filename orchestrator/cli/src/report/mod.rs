@@ -1,12 +1,16 @@
 //! What a workflow came to, as a person would forward it. Pure: a history in, values out; how they
 //! are written stands in the files beside this one.
 
+mod criteria;
+mod deviations;
 mod document;
 mod facts;
 mod figures;
 mod html;
 mod markdown;
+mod plan;
 mod text;
+mod waterfall;
 
 use std::collections::BTreeMap;
 
@@ -15,9 +19,16 @@ use deadelus_proto::Sha256;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{history::History, plan_view, term::Term};
+use crate::{
+    history::History,
+    plan_view,
+    term::Term,
+    timeline::{self, Try},
+};
+pub(crate) use criteria::Criterion;
 pub(crate) use facts::stored;
 pub(crate) use figures::Figure;
+pub(crate) use plan::{Crew, Phase, Risk, Step, WayBack};
 
 /// Outputs that travelled by reference, fetched.
 pub(crate) type Stored = BTreeMap<Sha256, Value>;
@@ -32,8 +43,12 @@ pub(crate) struct Report {
     pub(crate) target: String,
     /// `done`, `undone`, `stuck`, `running`, …
     pub(crate) status: String,
-    /// The outcome in a sentence.
+    /// Whether it has ended.
+    pub(crate) is_over: bool,
+    /// The outcome in a sentence, held to the criteria of the plan once it is over.
     pub(crate) outcome: String,
+    /// What the plan wanted to reach, and whether it is.
+    pub(crate) criteria: Vec<Criterion>,
     pub(crate) started_unix_ms: i64,
     pub(crate) updated_unix_ms: i64,
     pub(crate) submitted_by: String,
@@ -56,8 +71,22 @@ pub(crate) struct Report {
     pub(crate) artefacts: Vec<Evidence>,
     /// What taking back left behind.
     pub(crate) residue: Vec<String>,
+    /// Where what happened is not what was approved.
+    pub(crate) deviations: Vec<String>,
     /// Retries, lost workers, timeouts, late effects.
     pub(crate) incidents: Vec<String>,
+    /// Every task of the plan.
+    pub(crate) tasks: Vec<Step>,
+    /// Who had a part in it.
+    pub(crate) specialists: Vec<Crew>,
+    /// Its phases, in order.
+    pub(crate) phases: Vec<Phase>,
+    /// What might have gone wrong.
+    pub(crate) risks: Vec<Risk>,
+    /// The way back of every change.
+    pub(crate) ways_back: Vec<WayBack>,
+    /// Every try, at doing and at taking back, in order.
+    pub(crate) tries: Vec<Try>,
     /// The command that takes back what stands; empty when nothing stands.
     pub(crate) undo: String,
     /// Of the trace that covers the whole workflow; may be empty.
@@ -126,6 +155,8 @@ pub(crate) struct Checked {
     pub(crate) wanted: String,
     pub(crate) pass: bool,
     pub(crate) note: String,
+    /// The SHA-256 of what proves it.
+    pub(crate) evidence: Option<String>,
 }
 
 /// Bytes that prove something.
@@ -144,7 +175,9 @@ impl Report {
         let plan = workflow.plan();
         let (kept, taken_back) = facts::changes(history, workflow, stored);
         let figures = figures::figures(history, workflow, stored);
-        let budget = facts::budget(workflow);
+        let budget = facts::budget(history, workflow);
+        let criteria = criteria::judged(history, workflow);
+        let tries = timeline::tries(history);
         let approved = workflow.gates().get(&deadelus_core::Gate::Plan);
         let approved = approved.and_then(|gate| gate.decision.as_ref()).filter(|d| d.0);
         let stands = !kept.is_empty() && workflow.ended().is_some();
@@ -154,7 +187,12 @@ impl Report {
             request: plan.plan().request.clone(),
             target: plan.plan().target.clone().unwrap_or_default(),
             status: status(history, workflow),
-            outcome: outcome(history, workflow, &kept, budget.as_ref(), &figures),
+            is_over: workflow.ended().is_some(),
+            outcome: validated(
+                outcome(history, workflow, &kept, budget.as_ref(), &figures),
+                workflow,
+                &criteria,
+            ),
             started_unix_ms: workflow.accepted_unix_ms(),
             updated_unix_ms: workflow.last_unix_ms(),
             submitted_by: workflow.submitted_by().to_owned(),
@@ -165,7 +203,15 @@ impl Report {
             checks: facts::checks(workflow),
             artefacts: facts::artefacts(workflow),
             residue: facts::residue(workflow),
+            deviations: deviations::deviations(history, workflow),
             incidents: facts::incidents(history),
+            tasks: plan::steps(workflow, &tries),
+            specialists: plan::crews(workflow, &tries),
+            phases: plan::phases(history, workflow),
+            risks: plan::risks(workflow),
+            ways_back: plan::ways_back(workflow),
+            tries,
+            criteria,
             undo: if stands { format!("deadelus undo {}", workflow.id()) } else { String::new() },
             trace_id: facts::trace_id(workflow.traceparent()),
             figures,
@@ -196,6 +242,16 @@ fn status(history: &History, workflow: &Workflow) -> String {
         return "needs-reconcile".to_owned();
     }
     workflow.status().to_string()
+}
+
+/// What came of it, held to the criteria that it was approved for.
+fn validated(outcome: String, workflow: &Workflow, criteria: &[Criterion]) -> String {
+    let held = criteria::in_words(criteria);
+    if workflow.ended().is_none() || held.is_empty() {
+        return outcome;
+    }
+    let stop = if outcome.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{outcome}{stop} {held}")
 }
 
 /// One sentence for those who read nothing else.

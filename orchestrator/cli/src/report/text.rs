@@ -2,17 +2,21 @@
 
 use super::{
     Figure,
-    document::{Block, Document},
+    document::{Block, Document, Mark, short},
 };
 use crate::{
     table::table,
     term::{Term, Tone, hang},
 };
 
+/// Rows of one table in a terminal; what matters stands first.
+const ROWS_MAX: usize = 40;
+
 pub(super) fn write(document: &Document, term: Term) -> String {
     let mut out = format!("{}\n", term.paint(Tone::Strong, &document.title));
-    out.push_str(&hang("", &document.lead, term.width));
-    for section in &document.sections {
+    let lead = format!("{}: {}", document.status, document.lead);
+    out.push_str(&hang("", &lead, term.width));
+    for section in document.sections.iter().filter(|section| !section.is_detail) {
         out.push_str(&format!("\n{}\n", term.paint(Tone::Strong, section.title)));
         for block in &section.blocks {
             out.push_str(&self::block(block, term));
@@ -31,33 +35,31 @@ fn block(block: &Block, term: Term) -> String {
         Block::Paragraph(text) => hang("  ", text, term.width),
         Block::List(items) => items.iter().map(|item| hang("  - ", item, term.width)).collect(),
         Block::Table { head, rows } => {
-            let plain = |row: &Vec<String>| row.iter().map(|c| (Tone::Plain, short(c))).collect();
-            indented(&table(term, head, rows.iter().map(plain).collect()))
+            let cells = |row: &Vec<String>| row.iter().map(|c| (tone(c), short(c))).collect();
+            let mut out = table(term, head, rows.iter().take(ROWS_MAX).map(cells).collect());
+            if rows.len() > ROWS_MAX {
+                let rest = rows.len() - ROWS_MAX;
+                out.push_str(&format!("and {rest} more, which -o md and -o html have\n"));
+            }
+            indented(&out)
         }
         Block::Figures(figures) => {
             let head = ["", "before", "after", "change"];
             indented(&table(term, &head, figures.iter().map(row).collect()))
         }
+        Block::Waterfall(..) => String::new(),
         Block::Command(text) => format!("  {text}\n"),
     }
 }
 
-/// Digests cut to what `deadelus artefact` takes: whole ones would fill the terminal.
-fn short(cell: &str) -> String {
-    if cell.len() == DIGEST_CHARS && cell.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return cell[..SHORT_CHARS].to_owned();
-    }
-    // A comparison with one.
-    match cell.split_once(' ') {
-        Some((op, digest)) if digest.len() == DIGEST_CHARS => format!("{op} {}", short(digest)),
-        Some(_) | None => cell.to_owned(),
+fn tone(cell: &str) -> Tone {
+    match Mark::of(cell) {
+        Some(Mark::Good) => Tone::Good,
+        Some(Mark::Warn) => Tone::Warn,
+        Some(Mark::Bad) => Tone::Bad,
+        None => Tone::Plain,
     }
 }
-
-/// Of a SHA-256 in hexadecimal.
-const DIGEST_CHARS: usize = 64;
-/// Two artefacts in a store of millions rarely share this much.
-const SHORT_CHARS: usize = 12;
 
 fn row(figure: &Figure) -> Vec<(Tone, String)> {
     let tone = match figure.after {
