@@ -72,14 +72,14 @@ const ANSWERS: [(&str, &str); 6] = [
 
 #[tokio::test]
 async fn on_sqlite_a_plan_that_says_too_little_is_asked_about_and_comes_and_goes() {
-    let _others = quiet::among_others().await;
+    let _alone = quiet::alone().await;
     let case = Case::open("sqlite", Engine::Sqlite).unwrap();
     case.comes_and_goes().await;
 }
 
 #[tokio::test]
 async fn on_postgres_a_plan_that_says_too_little_is_asked_about_and_comes_and_goes() {
-    let _others = quiet::among_others().await;
+    let _alone = quiet::alone().await;
     let Some(case) = Case::open("accounts", Engine::Postgres) else { return };
     case.comes_and_goes().await;
 }

@@ -105,7 +105,8 @@ async fn a_fault_at_each_change_of_subscriptions_ends_with_all_done_or_all_as_be
 
 #[tokio::test]
 async fn a_fault_at_each_change_of_accounts_ends_with_all_done_or_all_as_before() {
-    let _others = quiet::among_others().await;
+    // Logging in is measured on the way.
+    let _alone = quiet::alone().await;
     let cells = [
         ("policies", Fault::KillAfter),
         ("key", Fault::DropReply),
