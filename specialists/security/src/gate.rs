@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    files::Skipped,
     finding::{self, Finding, Judged, Level},
     sarif,
     target::SecurityTarget,
@@ -18,6 +19,8 @@ use crate::{
 const FINDINGS_TOLD_MAX: usize = 100;
 /// Places named in a check's note: enough to begin with.
 const PLACES_NOTED_MAX: usize = 3;
+/// Files named that could not be read; where there are more, something else is wrong.
+const UNREAD_TOLD_MAX: usize = 100;
 
 /// Findings of one scan, and how many there are of each kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -52,6 +55,15 @@ pub(crate) struct Verdict {
     pub(crate) findings: Findings,
     pub(crate) check: Check,
     pub(crate) report: Artefact,
+}
+
+/// Whether files could be read, and whether there were any: of what was not read nothing is known.
+/// With it those to name, which are at most 100.
+pub(crate) fn read(files: usize, mut unread: Vec<Skipped>) -> ([Check; 2], Vec<Skipped>) {
+    let first = unread.first().map(|one| format!("{}: {}", one.path, one.reason));
+    let every = Check::equal("every_file_read", unread.len(), 0).note(first.unwrap_or_default());
+    unread.truncate(UNREAD_TOLD_MAX);
+    ([every, Check::at_least("something_read", files, 1)], unread)
 }
 
 /// Judges findings by baseline and waivers, and keeps the report.

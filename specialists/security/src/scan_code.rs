@@ -9,8 +9,8 @@ mod rules;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use deadelus_runtime::{
-    About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Measured,
-    ReadCapability, blocking,
+    About, Artefact, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
+    blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,6 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// A source is written by hand; a larger file is generated, or data.
 const SOURCE_MAX_BYTES: usize = 4 << 20;
-/// Files named that could not be read; where there are more, something else is wrong.
-const UNREAD_TOLD_MAX: usize = 100;
 
 /// Endings of sources that there are no rules for.
 const UNCOVERED: [&str; 20] = [
@@ -107,7 +105,7 @@ impl ReadCapability for ScanCode {
         let rules =
             Rules::built_in().map_err(|e| Failure::new(ErrorClass::Unsupported, format!("{e}")))?;
         let look = blocking(move || look(&root, &paths, rules)).await?;
-        let Look { findings, languages, not_covered, mut unread } = look;
+        let Look { findings, languages, not_covered, unread } = look;
         let scan = Scan {
             verb: "scan_code",
             check: "no_new_weakness",
@@ -116,13 +114,8 @@ impl ReadCapability for ScanCode {
             fail_on: inputs.fail_on,
         };
         let verdict = gate::conclude(cx, target, scan).await?;
-        let first = unread.first().map(|one| format!("{}: {}", one.path, one.reason));
-        let checks = vec![
-            verdict.check,
-            Check::equal("every_file_read", unread.len(), 0).note(first.unwrap_or_default()),
-            Check::at_least("something_read", languages.values().sum(), 1),
-        ];
-        unread.truncate(UNREAD_TOLD_MAX);
+        let ([every_file, something], unread) = gate::read(languages.values().sum(), unread);
+        let checks = vec![verdict.check, every_file, something];
         let outputs = Outputs { found: verdict.findings, languages, not_covered, unread };
         Ok(Measured::new(outputs, checks).artefacts(vec![verdict.report]))
     }

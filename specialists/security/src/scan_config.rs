@@ -8,8 +8,7 @@ mod kubernetes;
 use std::{path::Path, time::Duration};
 
 use deadelus_runtime::{
-    About, Artefact, Check, Context, Effect, Failure, Idempotency, Measured, ReadCapability,
-    blocking,
+    About, Artefact, Context, Effect, Failure, Idempotency, Measured, ReadCapability, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,7 +93,7 @@ impl ReadCapability for ScanConfig {
         let target = self.targets.of(cx)?;
         let root = target.root(inputs.root.as_deref())?.to_owned();
         let paths = inputs.paths.clone();
-        let Look { findings, files, mut unread } = blocking(move || look(&root, &paths)).await?;
+        let Look { findings, files, unread } = blocking(move || look(&root, &paths)).await?;
         let scan = Scan {
             verb: "scan_config",
             check: "no_new_weakness",
@@ -103,20 +102,12 @@ impl ReadCapability for ScanConfig {
             fail_on: inputs.fail_on,
         };
         let verdict = gate::conclude(cx, target, scan).await?;
-        let first = unread.first().map(|one| format!("{}: {}", one.path, one.reason));
-        let checks = vec![
-            verdict.check,
-            Check::equal("every_file_read", unread.len(), 0).note(first.unwrap_or_default()),
-            Check::at_least("something_read", files, 1),
-        ];
-        unread.truncate(UNREAD_TOLD_MAX);
+        let ([every_file, something], unread) = gate::read(files, unread);
+        let checks = vec![verdict.check, every_file, something];
         let outputs = Outputs { found: verdict.findings, files, unread };
         Ok(Measured::new(outputs, checks).artefacts(vec![verdict.report]))
     }
 }
-
-/// Files named that could not be read; where there are more, something else is wrong.
-const UNREAD_TOLD_MAX: usize = 100;
 
 /// Something that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
