@@ -162,12 +162,9 @@ fn undo(inputs: &Inputs, observed: &Observed, made_by: &str, wanted: &[Step]) ->
         before: observed.clone(),
         made_by: made_by.to_owned(),
     };
-    Undo {
-        capability: crate::capability("catalog_revert"),
-        inputs: serde_json::json!(inputs),
-        class: UndoClass::Semantic,
-        residue: wanted.iter().filter_map(stays).collect(),
-    }
+    let residue = wanted.iter().filter_map(stays).collect();
+    let back = Undo::exact("payments.catalog_revert", &inputs);
+    Undo { class: UndoClass::Semantic, residue, ..back }
 }
 
 fn measured(

@@ -108,12 +108,9 @@ impl ChangeCapability for Charge {
         let client = self.targets.open(cx)?;
         let key = format!("charge-{}", cx.key().effect_key());
         look(&client, &key).await.map_err(|fault| fault.untouched("reading the payments"))?;
-        let undo = Undo {
-            capability: crate::capability("refund"),
-            inputs: serde_json::json!(refund::Inputs { keys_begin: key.clone() }),
-            class: UndoClass::Semantic,
-            residue: vec!["the payment stays in the books, refunded".to_owned()],
-        };
+        let back = refund::Inputs { keys_begin: key.clone() };
+        let stays = "the payment stays in the books, refunded".to_owned();
+        let undo = Undo::exact("payments.refund", &back).leaving(vec![stays]);
         Ok(Prepared { before: Before { key }, undo: Some(undo) })
     }
 

@@ -58,12 +58,8 @@ pub(crate) fn name(cx: &Context) -> String {
 
 /// The way back of whatever made the clock of this name.
 pub(crate) fn undo(inputs: &Inputs, residue: Vec<String>) -> Undo {
-    Undo {
-        capability: crate::capability("clock_drop"),
-        inputs: serde_json::json!(inputs),
-        class: UndoClass::Semantic,
-        residue,
-    }
+    let back = Undo::exact("payments.clock_drop", inputs);
+    Undo { class: UndoClass::Semantic, residue, ..back }
 }
 
 impl ClockDrop {

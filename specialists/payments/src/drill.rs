@@ -169,12 +169,8 @@ impl ChangeCapability for Drill {
         let keys_begin = format!("drill-{}-", cx.key().effect_key());
         place.answers(inputs, &keys_begin).await?;
         let back = refund::Inputs { keys_begin: keys_begin.clone() };
-        let undo = Undo {
-            capability: crate::capability("refund"),
-            inputs: json!(back),
-            class: UndoClass::Semantic,
-            residue: vec!["the payments of the drill stay in the books, refunded".to_owned()],
-        };
+        let stay = "the payments of the drill stay in the books, refunded".to_owned();
+        let undo = Undo::exact("payments.refund", &back).leaving(vec![stay]);
         let before = Before { keys_begin, from_unix_s: now_unix_s() + 1 };
         Ok(Prepared { before, undo: Some(undo) })
     }

@@ -30,7 +30,7 @@ mod webhook_verify;
 
 use std::collections::BTreeMap;
 
-use deadelus_runtime::{CapabilityName, Specialist, TargetName};
+use deadelus_runtime::{Specialist, TargetName};
 
 use self::target::Targets;
 pub use self::{
@@ -72,10 +72,4 @@ pub fn specialist(
         .change(Refund::new(targets.clone()))
         .change(WebhookIngest::new(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))
-}
-
-/// `payments.<verb>`
-#[expect(clippy::expect_used, reason = "verbs are literals of this crate")]
-fn capability(verb: &str) -> CapabilityName {
-    format!("payments.{verb}").parse().expect("a capability's name")
 }
