@@ -6,6 +6,7 @@
 
 pub mod append;
 pub mod archive;
+mod blocking;
 pub mod clock;
 pub mod config;
 pub mod connect;
@@ -23,5 +24,6 @@ pub mod streams;
 pub mod telemetry;
 pub mod trace;
 
+pub use blocking::blocking;
 pub use connect::{Mesh, connect};
 pub use error::{MeshError, chain};

@@ -10,8 +10,8 @@ use async_nats::{
     HeaderMap,
     service::{Request, Service, ServiceExt as _},
 };
-use deadelus_core::{CheckedPlan, plan::read_tree};
-use deadelus_mesh::{Mesh, names, trace};
+use deadelus_core::{CheckedPlan, Problems, plan::read_tree};
+use deadelus_mesh::{Mesh, blocking, names, trace};
 use deadelus_proto::{
     Subject,
     pb::{self, plan_answer::Result as Answered},
@@ -38,7 +38,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) cards: Cards,
-    pub(crate) shelf: Shelf,
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) drafts: Drafts,
 }
 
@@ -75,7 +75,7 @@ async fn reply(desk: &Desk, api: Api, question: &Request) {
     let answered = match api {
         Api::Plan => Ok(desk.plan(headers, &question.message.payload).await.encode_to_vec()),
         Api::Blueprints => desk.blueprints(&question.message.payload),
-        Api::Lint => desk.lint(&question.message.payload),
+        Api::Lint => desk.lint(&question.message.payload).await,
     };
     let answer = answered.map(Into::into).map_err(|error| async_nats::service::error::Error {
         code: BAD_QUESTION,
@@ -104,8 +104,8 @@ impl Desk {
             let request = pb::PlanRequest::decode(question).map_err(|e| wrong(&e))?;
             match (request.draft.is_empty(), request.plan_file.is_empty()) {
                 (false, _) => self.answer(&request).await,
-                (true, false) => self.bring(&request.plan_file).await,
-                (true, true) => self.wish(request),
+                (true, false) => self.bring(request.plan_file).await,
+                (true, true) => self.wish(request).await,
             }
         };
         let planned = planned.instrument(span).await;
@@ -113,7 +113,7 @@ impl Desk {
     }
 
     /// A plan for words.
-    fn wish(&self, request: pb::PlanRequest) -> Result<Answered, NoPlan> {
+    async fn wish(&self, request: pb::PlanRequest) -> Result<Answered, NoPlan> {
         let wish = Wish {
             request: request.request,
             target: request.target.parse().map_err(|e| wrong(&e))?,
@@ -121,13 +121,20 @@ impl Desk {
             params: request.params.into_iter().collect(),
         };
         tracing::Span::current().record(names::TARGET, wish.target.as_str());
-        planner::plan(&wish, &self.shelf, &self.cards.all()).map(proposed)
+        let (shelf, cards) = (Arc::clone(&self.shelf), self.cards.all());
+        blocking(move || planner::plan(&wish, &shelf, &cards)).await.map(proposed)
     }
 
     /// A plan of somebody's own; it becomes a draft where something is left to ask.
-    async fn bring(&self, text: &str) -> Result<Answered, NoPlan> {
-        let tree = read_tree(text).map_err(NoPlan::Problems)?;
-        match outside::review(&tree, &self.cards.all()).map_err(NoPlan::Problems)? {
+    async fn bring(&self, text: String) -> Result<Answered, NoPlan> {
+        let cards = self.cards.all();
+        let read = move || -> Result<_, Problems> {
+            let tree = read_tree(&text)?;
+            let reviewed = outside::review(&tree, &cards)?;
+            Ok((tree, reviewed))
+        };
+        let (tree, reviewed) = blocking(read).await.map_err(NoPlan::Problems)?;
+        match reviewed {
             Reviewed::Whole(plan) => Ok(brought(&plan, "it was brought as a file")),
             Reviewed::Gaps(questions) => {
                 let draft = self.drafts.keep(&tree).await.map_err(|e| wrong(&e))?;
@@ -141,9 +148,13 @@ impl Desk {
         let cards = self.cards.all();
         let draft = self.drafts.find(&request.draft).await.map_err(|e| wrong(&e))?;
         let answers: BTreeMap<_, _> = request.answers.clone().into_iter().collect();
-        let tree = outside::answered(draft.tree.clone(), &answers, &cards);
-        let tree = tree.map_err(NoPlan::Problems)?;
-        let reviewed = outside::review(&tree, &cards).map_err(NoPlan::Problems)?;
+        let before = draft.tree.clone();
+        let read = move || -> Result<_, Problems> {
+            let tree = outside::answered(before, &answers, &cards)?;
+            let reviewed = outside::review(&tree, &cards)?;
+            Ok((tree, reviewed))
+        };
+        let (tree, reviewed) = blocking(read).await.map_err(NoPlan::Problems)?;
         if tree != draft.tree {
             self.drafts.replace(&draft, &tree).await.map_err(|e| wrong(&e))?;
         }
@@ -166,9 +177,10 @@ impl Desk {
         Ok(pb::BlueprintsAnswer { blueprints }.encode_to_vec())
     }
 
-    fn lint(&self, question: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    async fn lint(&self, question: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let text = pb::LintRequest::decode(question)?.text;
-        let (kind, problems) = lint::lint(&text, &self.cards.all());
+        let cards = self.cards.all();
+        let (kind, problems) = blocking(move || lint::lint(&text, &cards)).await;
         let problem = |problem: &deadelus_core::Problem| pb::PlanProblem {
             place: problem.place.clone(),
             what: problem.what.clone(),

@@ -91,7 +91,7 @@ impl Inbox {
 
     /// Brings a message to its desk; answers or buries what cannot be brought.
     pub(crate) async fn hand_on(&self, delivery: Delivery, races: u32) {
-        match self.letter(&delivery) {
+        match self.letter(&delivery).await {
             Ok((workflow, from, reply_to, id, input)) => {
                 let redelivered = delivery.stored().is_some_and(|(_, deliveries)| deliveries > 1);
                 let span = spans::decide(&workflow, &input, &id, &delivery);
@@ -113,11 +113,11 @@ impl Inbox {
         tokio::spawn(async move { inbox.hand_on(ticket.delivery, ticket.races).await });
     }
 
-    fn letter(&self, delivery: &Delivery) -> Result<Read, (String, Refused)> {
+    async fn letter(&self, delivery: &Delivery) -> Result<Read, (String, Refused)> {
         let malformed = |reason: String| (String::new(), Refused::Malformed(reason));
         let (from, workflow, inbound) = self.parse(delivery).map_err(malformed)?;
         let reply_to = inbound.reply_to.clone();
-        match self.read(&from, &workflow, inbound) {
+        match self.read(&from, &workflow, inbound).await {
             Ok((_, Input::Start { .. })) if self.is_too_old(delivery) => {
                 let text = "this start is so old that its workflow may have been forgotten since; \
                             send it again under another id";
@@ -152,7 +152,7 @@ impl Inbox {
     }
 
     /// What the message says; a person's word only from a person, a report only from a specialist.
-    fn read(
+    async fn read(
         &self,
         from: &SpecialistName,
         workflow: &WorkflowId,
@@ -171,11 +171,11 @@ impl Inbox {
                 }
                 Input::Report(Box::new(report))
             }
-            Said::Start(start) => self.start(workflow, start, None)?,
+            Said::Start(start) => self.start(workflow, start, None).await?,
             Said::Fork(mut fork) => {
                 let start = fork.start.take().ok_or_else(|| malformed(&"a fork of no plan"))?;
                 let fork = Fork::try_from(fork).map_err(|e| problem(&e))?;
-                self.start(workflow, start, Some(fork))?
+                self.start(workflow, start, Some(fork)).await?
             }
             Said::DecideGate(decide) => Input::DecideGate {
                 gate: decide.gate.parse().map_err(|e| problem(&e))?,
@@ -214,7 +214,7 @@ impl Inbox {
         Ok((inbound.id, input))
     }
 
-    fn start(
+    async fn start(
         &self,
         workflow: &WorkflowId,
         start: pb::StartWorkflow,
@@ -225,7 +225,8 @@ impl Inbox {
         }
         let digest: Sha256 = start.plan_digest.parse().map_err(|e| problem(&e))?;
         // What was agreed on must still be true of the specialists that are there now.
-        let plan = self.plans.check(&start.plan_json, &digest).map_err(|all| in_words(&all))?;
+        let judged = self.plans.check(start.plan_json, &digest).await;
+        let plan = judged.map_err(|all| in_words(&all))?;
         if *plan.digest() != digest {
             let now = plan.digest();
             let text = format!(

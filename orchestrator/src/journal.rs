@@ -6,6 +6,7 @@ use async_nats::HeaderMap;
 use deadelus_core::{Chain, Entry, Link};
 use deadelus_mesh::{Mesh, MeshError, append::Append, archive, lists::Lists, trace};
 use deadelus_proto::{Subject, WorkflowId};
+use tokio::sync::Semaphore;
 
 /// Between two looks at a log that cannot be read.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -14,19 +15,25 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// After so many looks what is not there has vanished.
 const LOOKS_MAX: u32 = 15;
 
+/// Logs read at once: a server drops what it is asked when ten thousand questions wait, and who takes
+/// over as many workflows asks several for each.
+const READS_MAX: usize = 64;
+
 /// The logs of all workflows, as one replica reads and writes them.
 #[derive(Debug, Clone)]
 pub struct Journal {
     mesh: Mesh,
     owner: Arc<str>,
     lists: Lists,
+    reads: Arc<Semaphore>,
 }
 
 impl Journal {
     /// For this replica: `orchestrator-7f3a21`.
     pub fn new(mesh: Mesh, owner: String) -> Self {
         let lists = Lists::of(&mesh);
-        Self { mesh, owner: owner.into(), lists }
+        let reads = Arc::new(Semaphore::new(READS_MAX));
+        Self { mesh, owner: owner.into(), lists, reads }
     }
 
     pub(crate) fn mesh(&self) -> &Mesh {
@@ -47,7 +54,10 @@ impl Journal {
     pub(crate) async fn read_until_done(&self, empty: &Chain) -> Chain {
         let (id, mut looks) = (empty.id(), 1);
         loop {
-            match read_into(&self.mesh, empty.clone()).await {
+            let place = self.reads.acquire().await;
+            let read = read_into(&self.mesh, empty.clone()).await;
+            drop(place);
+            match read {
                 Ok(chain) if !chain.lacks() => return chain,
                 Ok(mut chain) if looks >= LOOKS_MAX => {
                     chain.give_up();

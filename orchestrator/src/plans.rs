@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
 use deadelus_core::{CheckedPlan, Problems};
+use deadelus_mesh::blocking;
 use deadelus_proto::Sha256;
 
 use crate::cards::Cards;
@@ -34,15 +36,25 @@ impl Plans {
     }
 
     /// The plan that somebody agreed to, if it is still true of the specialists that are there now.
-    /// Its digest may differ from the one agreed to: the caller compares.
+    /// Its digest may differ from the one agreed to: the caller compares. A long plan takes a second:
+    /// it is judged beside the threads that carry messages.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub(crate) fn check(&self, json: &[u8], digest: &Sha256) -> Result<Arc<CheckedPlan>, Problems> {
+    pub(crate) async fn check(
+        &self,
+        json: Bytes,
+        digest: &Sha256,
+    ) -> Result<Arc<CheckedPlan>, Problems> {
         let generation = self.cards.generation();
-        if let Some(plan) = self.find(json, digest, generation) {
+        if let Some(plan) = self.find(&json, digest, generation) {
             return Ok(plan);
         }
+        let plans = self.clone();
+        blocking(move || plans.judge(&json, generation)).await
+    }
+
+    fn judge(&self, json: &[u8], generation: u64) -> Result<Arc<CheckedPlan>, Problems> {
         let sent = CheckedPlan::from_json(json)?;
         let plan = Arc::new(CheckedPlan::check(sent.plan().clone(), &self.cards.all())?);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! The life of an orchestrator, top to bottom: configuration, telemetry, the mesh, what is open,
 //! the inbox, the signal, the drain, the flush.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use deadelus_mesh::{
@@ -85,7 +85,7 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     streams::ensure(&mesh, config.nats.replicas).await?;
     let cards = Cards::follow(&mesh).await?;
     let drafts = Drafts::open(&mesh).await?;
-    let desk = api::Desk { cards: cards.clone(), shelf: blueprints, drafts };
+    let desk = api::Desk { cards: cards.clone(), shelf: Arc::new(blueprints), drafts };
     let service = api::serve(&mesh, owner, desk).await?;
     let journal = Journal::new(mesh.clone(), owner.to_owned());
     let (hub, parcels) = Hub::new(config.orchestrator.open_workflows_max);

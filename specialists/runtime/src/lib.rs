@@ -7,7 +7,6 @@
 
 mod announce;
 mod assignment;
-mod blocking;
 pub mod capability;
 pub mod config;
 pub mod context;
@@ -26,12 +25,11 @@ mod tree;
 mod work;
 mod worker;
 
-pub use blocking::blocking;
 pub use capability::{
     About, ChangeCapability, Found, Measured, Prepared, ReadCapability, UndoPromise,
 };
 pub use context::{Cancel, Context};
-pub use deadelus_mesh::{config::Secret, objects::sha256};
+pub use deadelus_mesh::{blocking, config::Secret, objects::sha256};
 pub use deadelus_proto::{
     Aftermath, Artefact, CapabilityName, Check, Effect, ErrorClass, Failure, Hazard, Idempotency,
     TargetCard, TargetName, Undo, UndoClass, canonical,

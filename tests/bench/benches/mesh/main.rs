@@ -1,7 +1,8 @@
 //! What the mesh costs, beside raw JetStream carrying the same messages in the same run.
 //!
 //! `cargo bench -p deadelus-bench` (`-- --quick` for a short one, `-- --matrix` for how it changes
-//! with the number of workflows, tasks, replicas and with fsync). Everything runs on this machine
+//! with the number of workflows, tasks, replicas and with fsync, `-- --recovery` for its last part:
+//! what many open workflows cost, and taking them over). Everything runs on this machine
 //! and shares its cores: server, orchestrator, specialist and this program. Only ratios carry over.
 
 mod bed;
@@ -29,6 +30,9 @@ async fn main() -> Result<()> {
     let size = if std::env::args().any(|a| a == "--quick") { QUICK } else { FULL };
     if std::env::args().any(|a| a == "--matrix") {
         return matrix::run().await;
+    }
+    if std::env::args().any(|a| a == "--recovery") {
+        return matrix::open().await;
     }
     let mut bed = bed::Bed::make(bed::PLAIN).await?;
     table::title(&bed);

@@ -44,7 +44,7 @@ async fn shapes(name: &str, mix: Mix, shapes: &[(usize, usize)]) -> Result<()> {
 }
 
 /// Memory of open workflows, and the time until a new orchestrator drives them after a crash.
-async fn open() -> Result<()> {
+pub(crate) async fn open() -> Result<()> {
     let mut bed = Bed::make(PLAIN).await?;
     let before = orchestrator_kib(&bed)?;
     mesh::open(&bed, OPEN, CROWD.1).await?;

@@ -1,9 +1,9 @@
-//! Work that blocks a thread: reading files, parsing large documents.
+//! Work that blocks a thread: reading files, parsing large documents, judging a long plan.
 
 use tracing::Span;
 
-/// Does it beside the async threads, which keep the mesh informed meanwhile. Its log lines belong
-/// to the task that is being done. A panic in it is a panic of the capability, as anywhere else.
+/// Does it beside the async threads, which carry messages meanwhile. Its log lines belong to the span
+/// it is done in. A panic in it is a panic of the caller, as anywhere else.
 ///
 /// What was begun is finished also when the future is dropped: nothing may be half done by it.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
