@@ -26,11 +26,11 @@ pub struct Config {
 /// Tasks in flight at once, over all workflows and replicas; what is not named is not limited. A new
 /// name concerns the workflows that begin after it, a new number everything at once. Every replica
 /// is to say the same.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Whether a lock excludes the tasks of every workflow, and not of its own only. To be said once
-    /// every orchestrator knows of it: one of an earlier version cannot read what is decided then.
+    /// Whether a lock excludes the tasks of every workflow, and not of its own only. To be switched off
+    /// while an orchestrator runs that does not know of it: it cannot read what is decided then.
     pub locks: bool,
     /// Of a specialist: `db = 4`.
     pub specialists: BTreeMap<SpecialistName, NonZeroUsize>,
@@ -38,6 +38,13 @@ pub struct Limits {
     pub targets: BTreeMap<TargetName, NonZeroUsize>,
     /// Of a capability: `"db.migrate" = 1`.
     pub capabilities: BTreeMap<CapabilityName, NonZeroUsize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (specialists, targets, capabilities) = Default::default();
+        Self { locks: true, specialists, targets, capabilities }
+    }
 }
 
 impl Limits {

@@ -40,7 +40,7 @@ async fn one_lock_has_one_holder_and_a_limit_no_more_than_it_says_whoever_drives
     let home = TempDir::with_prefix("shop-").unwrap();
     let database = Database::make("", Engine::Sqlite, &home).unwrap();
     database.seed(500);
-    let limits = format!("[limits]\nlocks = true\nspecialists = {{ db = {MOST} }}\n");
+    let limits = format!("[limits]\nspecialists = {{ db = {MOST} }}\n");
     let target = database.target("shop");
     let mut fleet = Fleet::of(&[("db", &target), (ORCHESTRATOR, &limits)]);
     fleet.join(SECOND, ORCHESTRATOR, &limits);

@@ -18,6 +18,8 @@ use crate::{
 
 const OLD: [&str; 2] = ["old-orchestrator", "old-db"];
 const NEW: [&str; 2] = [ORCHESTRATOR, "db"];
+/// What an upgrade from before locks across workflows has to say.
+const AS_BEFORE: &str = "[limits]\nlocks = false\n";
 /// Workflows under way while a version leaves.
 const AT_ONCE: usize = 6;
 /// The new one comes, it leaves, and the old one leaves.
@@ -41,7 +43,7 @@ async fn versions_replace_each_other_while_work_goes_on() {
     let ada = Person::at(&fleet).await;
     let open = Round::begin(&ada, 0).await;
     fleet.join(NEW[1], "db", &targets);
-    fleet.join(NEW[0], ORCHESTRATOR, "");
+    fleet.join(NEW[0], ORCHESTRATOR, AS_BEFORE);
     let story = open.until_done(&ada, &shops, "the new one beside the old one").await;
 
     let open = Round::begin(&ada, 1).await;

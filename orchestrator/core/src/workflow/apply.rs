@@ -81,7 +81,10 @@ impl Workflow {
             Event::SlotsAwaited { attempt } => self.slots_awaited(attempt, at)?,
             Event::TaskRequested { attempt, deadline_unix_ms: deadline } => {
                 let in_flight = InFlight { since_unix_ms: at, deadline_unix_ms: *deadline };
-                self.moved("TaskRequested", &attempt.task, |t, _| t.requested(attempt, in_flight))?;
+                let event = self.events + 1;
+                self.moved("TaskRequested", &attempt.task, |t, _| {
+                    t.requested(attempt, in_flight, event)
+                })?;
             }
             Event::UndoRecorded { task, attempt, undo, told } => {
                 let recorded = |t: &mut TaskState, _: &_| t.recorded(*attempt, undo, told);

@@ -1,5 +1,8 @@
 //! What is to be taken back, and in which order. The order falls out of the graph: undoable is
-//! what nothing stands on any more.
+//! what nothing stands on any more. Where the graph leaves it open, whoever shares a lock goes back in
+//! the reverse of the order in which they came: each has changed what the one before it left.
+
+use std::collections::BTreeMap;
 
 use deadelus_proto::{Direction, Effect, TaskId};
 
@@ -37,8 +40,14 @@ impl Workflow {
     }
 
     /// What may be taken back next, in the reverse of the plan's order: everything in the affected
-    /// part has settled, and nothing that stands on it is still to be taken back itself.
+    /// part has settled, and nothing that stands on it, or came after it under a lock of its own, is
+    /// still to be taken back itself.
     pub(crate) fn undoable(&self) -> Vec<usize> {
+        let newest = self.newest_under_lock();
+        let is_newest = |at: usize| {
+            let mut locks = self.plan.tasks()[at].locks.iter();
+            locks.all(|lock| newest[lock.as_str()] <= self.tasks[at].asked_at)
+        };
         let mut carries = vec![false; self.tasks.len()];
         let mut free = Vec::new();
         let moving = self.tasks.iter().any(|task| task.is_doing());
@@ -47,7 +56,7 @@ impl Workflow {
             if owes || carries[at] {
                 self.plan.tasks()[at].needs.iter().for_each(|need| carries[*need] = true);
             }
-            if owes && !carries[at] && !(moving && self.part_is_moving(at)) {
+            if owes && !carries[at] && is_newest(at) && !(moving && self.part_is_moving(at)) {
                 free.push(at);
             }
         }
@@ -67,6 +76,18 @@ impl Workflow {
         let waits = |at: &usize| !self.awaits(*at, Direction::Undo);
         let free = self.undoable().into_iter().filter(locks_free).filter(waits);
         free.filter_map(|at| self.tasks[at].undo_retry_due()).collect()
+    }
+
+    /// When each lock was last taken by a task that is to be taken back.
+    fn newest_under_lock(&self) -> BTreeMap<&str, u64> {
+        let mut newest = BTreeMap::new();
+        for (at, (spec, task)) in self.tasks().enumerate() {
+            for lock in spec.locks.iter().filter(|_| self.owes_undo(at)) {
+                let last: &mut u64 = newest.entry(lock.as_str()).or_default();
+                *last = task.asked_at.max(*last);
+            }
+        }
+        newest
     }
 
     fn must_go(&self, at: usize) -> bool {

@@ -13,12 +13,18 @@ use crate::{
 };
 
 impl TaskState {
-    pub(super) fn requested(&mut self, attempt: &Attempt, in_flight: InFlight) -> Option<()> {
+    pub(super) fn requested(
+        &mut self,
+        attempt: &Attempt,
+        in_flight: InFlight,
+        event: u64,
+    ) -> Option<()> {
         match (attempt.direction, &self.progress, &self.effect) {
             (Direction::Do, Progress::Waiting | Progress::Again { .. }, _)
                 if attempt.number == self.attempt + 1 =>
             {
                 self.attempt = attempt.number;
+                self.asked_at = event;
                 self.awaits = None;
                 self.progress = Progress::Doing(in_flight);
                 Some(())

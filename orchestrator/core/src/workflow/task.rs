@@ -20,6 +20,8 @@ pub struct TaskState {
     pub attempt: u32,
     /// The last attempt at taking it back that was asked for; 0 before the first.
     pub undo_attempt: u32,
+    /// The number of the event that last asked for doing it: who came later has a higher one.
+    pub(super) asked_at: u64,
     /// Its result is an earlier workflow's, and so is its effect.
     pub is_inherited: bool,
     /// Who spoke last of doing it.

@@ -6,7 +6,7 @@ use deadelus_proto::{
 };
 use serde_json::json;
 
-use crate::fixture::{Shell, cancel, done, plan, resolve_stuck, retry_stuck, undo};
+use crate::fixture::{Shell, cancel, done, plan, resolve_stuck, retry_stuck, start_shared, undo};
 
 const CHAIN: &str = "tasks:
   a: {does: t.make, title: A}
@@ -33,6 +33,39 @@ fn what_took_effect_is_taken_back_in_reverse() {
     assert_eq!(shell.task("c"), TaskStatus::Done, "there is nothing to take back of a look");
     assert_eq!(shell.task("b"), TaskStatus::Undone);
     assert_eq!(shell.task("d"), TaskStatus::Failed);
+}
+
+#[test]
+fn who_shares_a_lock_goes_back_in_the_reverse_of_the_order_they_came_in() {
+    for (first, second) in [("a", "b"), ("b", "a")] {
+        let tasks = format!(
+            "look: {{does: t.look, title: Look}}
+  {first}: {{does: t.make, title: First, locks: [x]}}
+  {second}: {{does: t.make, title: Second, locks: [x], needs: [look]}}
+  c: {{does: t.make, title: Beside, locks: [y]}}"
+        );
+        let mut shell = Shell::begin(start_shared(&plan(&format!("tasks:\n  {tasks}")), &[]));
+        for task in [first, second, "c"] {
+            if task == second {
+                shell.done("look");
+            }
+            shell.has_slots(task);
+            shell.done(task);
+        }
+        shell.input(undo());
+        let mut claimed = vec![];
+        while let Some(claim) = shell.workflow().claims().first() {
+            let task = claim.key.task.to_string();
+            shell.has_slots(&task);
+            shell.done(&task);
+            claimed.push(task);
+        }
+        claimed.retain(|task| task != "c");
+        assert_eq!(
+            (claimed, shell.status().as_str()),
+            (vec![second.into(), first.into()], "undone")
+        );
+    }
 }
 
 #[test]
