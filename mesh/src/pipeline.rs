@@ -77,6 +77,15 @@ impl<T> Pipeline<T> {
         self.waiting.insert(token, Waiting { until, what });
     }
 
+    /// Hands a message to the connection, in order with the others. What became of it is never heard:
+    /// for what is found missing by other means.
+    pub async fn hand_over(&self, subject: String, headers: HeaderMap, bytes: Bytes) {
+        let sent = self.mesh.client.publish_with_headers(subject, headers, bytes).await;
+        if let Err(error) = sent {
+            tracing::debug!(%error, "not handed to the connection");
+        }
+    }
+
     /// The next answer; never, while nothing is on its way. Dropping the future loses nothing.
     pub async fn next(&mut self) -> (T, Answer) {
         loop {

@@ -11,7 +11,10 @@ use opentelemetry::{
     propagation::{Extractor, Injector, TextMapPropagator},
     trace::TraceContextExt,
 };
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{IdGenerator, RandomIdGenerator},
+};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -49,6 +52,12 @@ pub fn traceparent_of(span: &Span) -> Option<String> {
     let mut carrier = HashMap::new();
     propagator().inject_context(&span.context(), &mut carrier);
     carrier.remove(TRACEPARENT)
+}
+
+/// The `traceparent` of a trace that nobody records, never the same twice.
+pub fn unrecorded() -> String {
+    let ids = RandomIdGenerator::default();
+    format!("00-{}-{}-00", ids.new_trace_id(), ids.new_span_id())
 }
 
 /// Makes a span a child of what the headers carry. To be called before the span is entered:
@@ -162,6 +171,14 @@ mod tests {
         assert_eq!(receiver.parent_span_id, sender.span_context.span_id());
         assert_eq!(receiver.span_context.trace_id(), sender.span_context.trace_id());
         assert_eq!(receiver.links.links[0].span_context.span_id(), sender.span_context.span_id());
+    }
+
+    #[test]
+    fn a_trace_that_nobody_records_has_a_name_all_the_same() {
+        let (one, other) = (unrecorded(), unrecorded());
+        assert_ne!(one, other);
+        let context = context_of(&one).span().span_context().clone();
+        assert!(context.is_valid() && !context.is_sampled(), "{one}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct Desk<T> {
     work: Work<T>,
     waiting: VecDeque<Waiting<T>>,
     heard: Heard,
-    shown: Option<(String, String)>,
+    shown: Option<(&'static str, String)>,
     /// Letters that are answered once the list has what they led to: one entry per [`Act::Show`].
     unlisted: VecDeque<Vec<(T, Vec<String>)>>,
     /// What it has and wants of the slots, as was said last.
@@ -104,7 +104,7 @@ pub enum Fact<T> {
     Read(Box<Chain>),
     /// [`Act::Append`] is over.
     Appended(Result<Appended, MeshError>),
-    /// The stream has the assignment that [`Act::Send`] or [`Act::SendAgain`] asked for.
+    /// The stream has the assignment that an [`Act::Send`] asked for.
     Sent(TaskKey),
     /// Whether the list has the oldest line that [`Act::Show`] asked for.
     Shown(bool),
@@ -140,16 +140,28 @@ pub enum Act<T> {
     /// This is what it has and wants of the slots from now on; what it no longer names is given back.
     /// To be followed by [`Fact::Slots`] for each wait, once it is over: also if it was over before.
     Claim(u64, Vec<Claim>),
-    /// Hand the assignment of this attempt to the stream, which drops it if it remembers it.
-    Send(TaskKey),
-    /// The same, though the stream may remember it: what it remembers may be lost all the same.
-    SendAgain(TaskKey),
+    /// Hand the assignment of this attempt to the stream.
+    Send(TaskKey, Sending),
     /// Answer the letter, with what is wrong with it if anything is, and acknowledge it.
     Finish(T, Vec<String>),
     /// Somebody else was faster: hand the letter in again.
     Again(T),
     /// Leave the letter alone: unanswered, it comes again.
     Leave(T),
+}
+
+/// How an assignment is handed to the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// The first time, as far as anybody knows. The stream drops it if it remembers it, and nobody
+    /// waits to hear that it was stored: what is lost here the re-drive finds as what is lost later.
+    First,
+    /// Perhaps once more, because somebody else may have died over it: the stream drops it if it
+    /// remembers it. To be followed by [`Fact::Sent`].
+    Once,
+    /// Though the stream may remember it: what it remembers may be lost all the same. To be followed
+    /// by [`Fact::Sent`].
+    Again,
 }
 
 /// When something happens at a desk.
@@ -316,7 +328,7 @@ impl<T> Desk<T> {
         self.settled(acts);
         // What this desk has sent before is looked after by the re-drive.
         let unheard = self.outstanding().into_iter().filter(|key| !self.heard.knows(key));
-        acts.extend(unheard.map(Act::Send));
+        acts.extend(unheard.map(|key| Act::Send(key, Sending::Once)));
     }
 
     fn letter(&mut self, waiting: Waiting<T>, at: Moment, acts: &mut Vec<Act<T>>) {
@@ -348,7 +360,8 @@ impl<T> Desk<T> {
             }
             Ok(None) => {
                 if redelivered {
-                    acts.extend(self.outstanding().into_iter().map(Act::Send));
+                    let all = self.outstanding().into_iter();
+                    acts.extend(all.map(|key| Act::Send(key, Sending::Once)));
                 }
                 acts.push(Act::Finish(ticket, vec![]));
             }
@@ -428,7 +441,7 @@ impl<T> Desk<T> {
         if let Some(workflow) = self.log.workflow() {
             for key in events.iter().filter_map(|event| requested(workflow, event)) {
                 self.heard.spoken_of(key.clone(), at.unix_ms);
-                acts.push(Act::Send(key));
+                acts.push(Act::Send(key, Sending::First));
             }
         }
         acts.push(Act::Tell { events, was_stuck });
@@ -438,11 +451,10 @@ impl<T> Desk<T> {
     fn settled(&mut self, acts: &mut Vec<Act<T>>) {
         self.alarm = self.log.wakes_at();
         self.claim(false, acts);
-        let Some(summary) = projection::summary(&self.id, &self.log) else { return };
-        let line = projection::line(&summary);
-        if self.shown.as_ref() != Some(&line) {
-            self.shown = Some(line);
-            acts.push(Act::Show(summary));
+        let noticed = projection::noticed(&self.log);
+        if noticed.is_some() && self.shown != noticed {
+            self.shown = noticed;
+            acts.extend(projection::summary(&self.id, &self.log).map(Act::Show));
         }
     }
 
@@ -516,7 +528,7 @@ impl<T> Desk<T> {
         if !silent.is_empty() {
             tracing::info!(workflow = %self.id, tasks = silent.len(), "sent again: nobody spoke of them");
             deadelus_mesh::meters::redriven(silent.len());
-            acts.extend(silent.into_iter().map(Act::SendAgain));
+            acts.extend(silent.into_iter().map(|key| Act::Send(key, Sending::Again)));
         }
     }
 

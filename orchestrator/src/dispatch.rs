@@ -14,7 +14,7 @@ use pb::payload::Body;
 use prost::Message as _;
 use tracing::Span;
 
-use crate::spans;
+use crate::{desk::Sending, spans};
 
 /// An assignment, ready to be published or not yet.
 #[derive(Debug)]
@@ -43,15 +43,6 @@ pub(crate) struct Large {
     inputs: Bytes,
 }
 
-/// What becomes of an assignment that the stream remembers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repetition {
-    /// It is the first, as far as anybody knows: one more of it is dropped.
-    Dropped,
-    /// The first may be lost: one more of it is kept.
-    Kept,
-}
-
 /// The assignment of an attempt that is in flight.
 ///
 /// # Errors
@@ -60,7 +51,7 @@ pub(crate) fn message(
     mesh: &Mesh,
     workflow: &Workflow,
     key: &TaskKey,
-    repetition: Repetition,
+    sending: Sending,
 ) -> Result<Message, String> {
     let assignment = workflow.assignment(key).map_err(|e| e.to_string())?;
     let capability = assignment.capability.clone();
@@ -68,8 +59,9 @@ pub(crate) fn message(
     let span = spans::send(workflow, &assignment, &subject);
     meters::sent(&format!("task.{capability}"));
     let mut headers = HeaderMap::new();
-    if repetition == Repetition::Dropped {
-        headers.insert(NATS_MESSAGE_ID, key.to_string());
+    match sending {
+        Sending::First | Sending::Once => headers.insert(NATS_MESSAGE_ID, key.to_string()),
+        Sending::Again => {}
     }
     trace::inject_from(&span, &mut headers);
     let assignment = pb::TaskAssignment::from(assignment);

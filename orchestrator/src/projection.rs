@@ -21,6 +21,7 @@ pub(crate) const NEEDS_RECONCILE: &str = "needs-reconcile";
 /// A workflow's line; none before it is accepted.
 pub(crate) fn summary(id: &WorkflowId, log: &Chain) -> Option<pb::WorkflowSummary> {
     let workflow = log.workflow()?;
+    let (status, reason) = noticed(log)?;
     let plan = workflow.plan().plan();
     let settled = workflow.tasks().filter(|(_, task)| task.is_settled()).count();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -29,8 +30,8 @@ pub(crate) fn summary(id: &WorkflowId, log: &Chain) -> Option<pb::WorkflowSummar
         title: shown(&plan.title),
         request: shown(&plan.request),
         target: plan.target.clone().unwrap_or_default(),
-        status: if log.gap().is_some() { NEEDS_RECONCILE } else { status(workflow) }.to_owned(),
-        reason: shown(&reason(workflow)),
+        status: status.to_owned(),
+        reason,
         tasks_total: count(workflow.plan().tasks().len()),
         tasks_settled: count(settled),
         started_unix_ms: workflow.accepted_unix_ms(),
@@ -40,10 +41,12 @@ pub(crate) fn summary(id: &WorkflowId, log: &Chain) -> Option<pb::WorkflowSummar
     })
 }
 
-/// What of a line a reader of the list would notice. How many tasks have settled is not: it would
-/// be a write per task.
-pub(crate) fn line(summary: &pb::WorkflowSummary) -> (String, String) {
-    (summary.status.clone(), summary.reason.clone())
+/// What of a line a reader of the list would notice: its status and its reason. How many tasks have
+/// settled is not: it would be a write per task.
+pub(crate) fn noticed(log: &Chain) -> Option<(&'static str, String)> {
+    let workflow = log.workflow()?;
+    let status = if log.gap().is_some() { NEEDS_RECONCILE } else { status(workflow) };
+    Some((status, shown(&reason(workflow))))
 }
 
 /// What to publish so that the list has this line: subject, headers, bytes.

@@ -31,8 +31,8 @@ use tokio::{
 use tracing::{Instrument as _, Span};
 
 use crate::{
-    desk::{Act, Desk, Fact, Moment},
-    dispatch::{self, Repetition},
+    desk::{Act, Desk, Fact, Moment, Sending},
+    dispatch,
     hub::Parcel,
     inbox::Inbox,
     journal::Journal,
@@ -303,8 +303,7 @@ impl Shard {
                 self.pipeline.publish(subject, headers, bytes, asked).await;
             }
             Act::Claim(word, claims) => self.inbox.wishes.are(workflow, word, claims),
-            Act::Send(key) => self.send(key, Repetition::Dropped).await,
-            Act::SendAgain(key) => self.send(key, Repetition::Kept).await,
+            Act::Send(key, sending) => self.send(key, sending).await,
             Act::Finish(ticket, problems) => ticket.finish(self.journal.mesh(), problems).await,
             Act::Again(mut ticket) if ticket.may_race_again() => {
                 meters::append_conflict();
@@ -334,13 +333,16 @@ impl Shard {
         }
     }
 
-    async fn send(&mut self, key: TaskKey, repetition: Repetition) {
+    async fn send(&mut self, key: TaskKey, sending: Sending) {
         let Some(workflow) = self.workflow(&key.workflow) else { return };
         let mesh = self.journal.mesh();
-        match dispatch::message(mesh, workflow, &key, repetition) {
-            Ok(dispatch::Message::Ready { subject, headers, bytes }) => {
-                self.pipeline.publish(subject, headers, bytes, Asked::Send(key)).await;
-            }
+        match dispatch::message(mesh, workflow, &key, sending) {
+            Ok(dispatch::Message::Ready { subject, headers, bytes }) => match sending {
+                Sending::First => self.pipeline.hand_over(subject, headers, bytes).await,
+                Sending::Once | Sending::Again => {
+                    self.pipeline.publish(subject, headers, bytes, Asked::Send(key)).await;
+                }
+            },
             Ok(dispatch::Message::Large(large)) => {
                 let mesh = mesh.clone();
                 let span = large.span.clone();

@@ -43,7 +43,8 @@ pub(crate) fn decide(workflow: &WorkflowId, input: &Input, id: &str, from: &Deli
     span
 }
 
-/// The root of a workflow's trace: a moment below the current span. Its `traceparent`.
+/// The root of a workflow's trace: a moment below the current span. Its `traceparent`, which it has
+/// also where nothing is traced: the workflow's log names it.
 pub(crate) fn root(workflow: &WorkflowId, title: &str) -> String {
     let span = tracing::info_span!(
         "invoke_workflow",
@@ -51,7 +52,7 @@ pub(crate) fn root(workflow: &WorkflowId, title: &str) -> String {
         { names::GEN_AI_OPERATION_NAME } = "invoke_workflow",
         { names::WORKFLOW_ID } = %workflow,
     );
-    trace::traceparent_of(&span).unwrap_or_default()
+    trace::traceparent_of(&span).unwrap_or_else(trace::unrecorded)
 }
 
 /// The end of a workflow, linked to its root.

@@ -1,10 +1,10 @@
 //! Logs, spans and metrics of a process.
 //!
-//! Logs go to stderr: for people on a terminal, JSON otherwise, each line with its trace id.
-//! Spans and metrics go to an OTLP collector when one is configured. A collector that is away
-//! costs spans, never work. Without a collector trace ids are still made and passed on, because
-//! the log of a workflow holds them; they are marked as not sampled, and whoever continues such a
-//! trace records nothing either. Give a collector to all processes or to none.
+//! Logs go to stderr: for people on a terminal, JSON otherwise. Spans and metrics go to an OTLP
+//! collector when one is configured, and each line of the log carries its trace id. A collector that
+//! is away costs spans, never work. Without one no span becomes part of a trace: a fifth of what a
+//! process does would be for nobody. A workflow still has a trace id, drawn by itself and marked as
+//! not sampled; whoever continues it records nothing. Give a collector to all processes or to none.
 
 mod counted;
 mod lines;
@@ -71,7 +71,7 @@ pub enum TelemetryError {
 #[derive(Debug)]
 #[must_use = "what is not shut down loses its last spans"]
 pub struct Telemetry {
-    tracer: SdkTracerProvider,
+    tracer: Option<SdkTracerProvider>,
     meter: Option<SdkMeterProvider>,
     tally: Arc<Tally>,
 }
@@ -101,10 +101,10 @@ pub fn init(
     let tally = Arc::new(Tally::default());
     let tracer = tracer(config, resource.clone(), &tally)?;
     let meter = meter(config, resource)?;
-    let spans = tracing_opentelemetry::layer()
-        .with_tracer(tracer.tracer("deadelus"))
-        .with_location(false)
-        .with_filter(filter_fn(is_traced));
+    let spans = tracer.as_ref().map(|tracer| {
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer.tracer("deadelus"));
+        layer.with_location(false).with_filter(filter_fn(is_traced))
+    });
     let here = Here::default();
     let lines = log_lines(here.clone()).with_filter(filter);
     tracing_subscriber::registry().with(here).with(spans).with(lines).try_init()?;
@@ -128,7 +128,7 @@ impl Telemetry {
         let Self { tracer, meter, tally } = self;
         let flushed = tokio::task::spawn_blocking(move || {
             // An error means the collector is away, which is counted and logged already.
-            let _ = tracer.shutdown_with_timeout(deadline);
+            let _ = tracer.map(|tracer| tracer.shutdown_with_timeout(deadline));
             let _ = meter.map(|meter| meter.shutdown_with_timeout(deadline));
         });
         if tokio::time::timeout(deadline, flushed).await.is_err() {
@@ -146,16 +146,13 @@ fn tracer(
     config: &TelemetryConfig,
     resource: Resource,
     tally: &Arc<Tally>,
-) -> Result<SdkTracerProvider, TelemetryError> {
+) -> Result<Option<SdkTracerProvider>, TelemetryError> {
     if !(0.0..=1.0).contains(&config.sample_ratio) {
         return Err(TelemetryError::Ratio(config.sample_ratio));
     }
-    let builder = SdkTracerProvider::builder().with_resource(resource);
-    let Some(endpoint) = &config.otlp_endpoint else {
-        // Nobody would see its spans: ids are made and passed on, nothing is recorded.
-        return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
-    };
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
     let sampler = Sampler::TraceIdRatioBased(config.sample_ratio);
+    let builder = SdkTracerProvider::builder().with_resource(resource);
     let builder = builder.with_sampler(Sampler::ParentBased(Box::new(sampler)));
     let exporter = SpanExporter::builder()
         .with_tonic()
@@ -170,7 +167,7 @@ fn tracer(
     let exporter = CountedExport::new(exporter, endpoint.clone(), Arc::clone(tally));
     let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
     let counted = CountedBatches::new(batches, Arc::clone(tally));
-    Ok(builder.with_span_processor(counted).build())
+    Ok(Some(builder.with_span_processor(counted).build()))
 }
 
 fn meter(

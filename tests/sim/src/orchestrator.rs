@@ -11,7 +11,7 @@ use deadelus_mesh::{
     pipeline::{Answer, PUB_ACK_MAX},
 };
 use deadelus_orchestrator::{
-    desk::{Act, Desk, Fact, Letter, Moment as At},
+    desk::{Act, Desk, Fact, Letter, Moment as At, Sending},
     slots::Table,
 };
 use deadelus_proto::{TaskKey, WorkflowId};
@@ -296,8 +296,7 @@ impl World {
                 self.ask_as(at, Asked::Show(workflow.clone()), what);
             }
             Act::Claim(word, claims) => self.claim(at, workflow, word, claims),
-            Act::Send(key) => self.send(at, key, true),
-            Act::SendAgain(key) => self.send(at, key, false),
+            Act::Send(key, sending) => self.send(at, key, sending),
             Act::Finish(ticket, problems) => self.finish(at, ticket, problems),
             Act::Again(mut ticket) if ticket.races < RACES_MAX => {
                 ticket.races += 1;
@@ -371,7 +370,7 @@ impl World {
     }
 
     /// A repetition is dropped by a stream that remembers the first, unless it is to be kept.
-    fn send(&mut self, at: usize, key: TaskKey, droppable: bool) {
+    fn send(&mut self, at: usize, key: TaskKey, sending: Sending) {
         let Some(seat) = self.orchestrators[at].seats.get(&key.workflow) else { return };
         if seat.desk.log().gap().is_some() {
             return self.wrong(format!("{key} is dispatched from a damaged log"));
@@ -384,9 +383,12 @@ impl World {
         self.say(|| format!("orchestrator {at}: sends {key}"));
         let name = assignment.capability.specialist().as_str();
         let of = SPECIALISTS.iter().position(|specialist| *specialist == name).unwrap_or(0);
-        let id = droppable.then(|| key.to_string());
+        let id = (sending != Sending::Again).then(|| key.to_string());
         let what = Request::Put(Place::Tasks(of), Box::new(Item::Task(Box::new(assignment))), id);
-        self.ask_as(at, Asked::Send(key), what);
+        match sending {
+            Sending::First => self.ask(Who::Orchestrator(at), 0, what),
+            Sending::Once | Sending::Again => self.ask_as(at, Asked::Send(key), what),
+        }
     }
 
     fn beat(&mut self, at: usize, key: &TaskKey, reply: ReplyTo) {
