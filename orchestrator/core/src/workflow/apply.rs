@@ -81,10 +81,7 @@ impl Workflow {
             Event::SlotsAwaited { attempt } => self.slots_awaited(attempt, at)?,
             Event::TaskRequested { attempt, deadline_unix_ms: deadline } => {
                 let in_flight = InFlight { since_unix_ms: at, deadline_unix_ms: *deadline };
-                let event = self.events + 1;
-                self.moved("TaskRequested", &attempt.task, |t, _| {
-                    t.requested(attempt, in_flight, event)
-                })?;
+                self.requested(attempt, in_flight)?;
             }
             Event::UndoRecorded { task, attempt, undo, told } => {
                 let recorded = |t: &mut TaskState, _: &_| t.recorded(*attempt, undo, told);
@@ -147,6 +144,12 @@ impl Workflow {
     fn slots_awaited(&mut self, attempt: &Attempt, at: i64) -> Result<(), Impossible> {
         let ticket = self.events + 1;
         self.moved("SlotsAwaited", &attempt.task, |t, _| t.slots_awaited(attempt, ticket, at))
+    }
+
+    fn requested(&mut self, attempt: &Attempt, in_flight: InFlight) -> Result<(), Impossible> {
+        let event = self.events + 1;
+        let requested = |t: &mut TaskState, _: &_| t.requested(attempt, in_flight, event);
+        self.moved("TaskRequested", &attempt.task, requested)
     }
 
     fn task_done(
