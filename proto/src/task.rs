@@ -414,6 +414,11 @@ impl TaskKey {
         })
     }
 
+    /// Whether both name the same task of the same workflow, there or back, whichever attempt.
+    pub fn is_same_task(&self, other: &Self) -> bool {
+        self.workflow == other.workflow && self.task == other.task
+    }
+
     /// The idempotency key: never the attempt.
     pub fn effect_key(&self) -> String {
         format!("{}.{}.{}", self.workflow, self.task, self.direction.as_str())

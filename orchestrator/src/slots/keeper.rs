@@ -122,9 +122,8 @@ impl Keeper {
             let (_, before) = self.here.remove(&workflow).unwrap_or_default();
             before.iter().for_each(|claim| drop(self.waiting.remove(&claim.key)));
             let Word::Claims(word, claims) = word else { continue };
-            let kept: BTreeSet<&TaskKey> = claims.iter().map(|claim| &claim.key).collect();
-            for claim in before.iter().filter(|claim| !kept.contains(&claim.key)) {
-                self.give_back(claim).await;
+            for claim in &before {
+                self.give_back(&claim.without(&claims)).await;
             }
             for claim in &claims {
                 self.ask(word, claim).await;
@@ -217,7 +216,7 @@ impl Keeper {
 
     async fn has_no_use(&self, key: &TaskKey) -> Result<bool, MeshError> {
         let here = self.here.get(&key.workflow);
-        if here.is_some_and(|(_, claims)| claims.iter().any(|claim| claim.key == *key)) {
+        if here.is_some_and(|(_, claims)| claims.iter().any(|claim| claim.key.is_same_task(key))) {
             return Ok(false);
         }
         // That nothing is known of it here means nothing: another replica may be further on.

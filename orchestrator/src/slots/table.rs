@@ -40,8 +40,10 @@ pub enum Turn {
 impl Table {
     /// A replica asks for one of `slots`; who asks again has or keeps the place.
     pub fn ask(&mut self, claim: &Claim, by: &str, slots: usize) -> Turn {
-        let named = |place: &Place| place.key == claim.key;
+        let named = |place: &Place| place.key.is_same_task(&claim.key);
         if let Some(holder) = self.holders.iter_mut().find(|place| named(place)) {
+            // What a task has between two tries it has for the next one.
+            holder.key.clone_from(&claim.key);
             by.clone_into(&mut holder.by);
         } else {
             self.waiters.retain(|place| !named(place));

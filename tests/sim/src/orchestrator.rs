@@ -313,8 +313,9 @@ impl World {
         let who = Who::Orchestrator(at);
         let before = self.orchestrators[at].claims.remove(workflow);
         for claim in before.into_iter().flat_map(|(_, claims)| claims) {
-            if !claims.iter().any(|kept| kept.key == claim.key) {
-                self.ask(who, 0, Request::Slots(ForSlots::Leave(claim)));
+            let given_back = claim.without(&claims);
+            if !given_back.slots.is_empty() {
+                self.ask(who, 0, Request::Slots(ForSlots::Leave(given_back)));
             }
         }
         for claim in &claims {
@@ -348,7 +349,7 @@ impl World {
         for (slot, table, revision) in all {
             for key in table.places().map(|place| place.key.clone()) {
                 let claims = self.orchestrators[at].claims.get(&key.workflow);
-                if claims.is_some_and(|(_, claims)| claims.iter().any(|c| c.key == key)) {
+                if claims.is_some_and(|(_, claims)| claims.iter().any(|c| c.key.is_same_task(&key))) {
                     continue;
                 }
                 let chain = Box::new(Chain::new(key.workflow.clone()));

@@ -1,7 +1,8 @@
 //! Slots: what a task holds that tasks of other workflows want, too.
 //!
 //! A lock is a resource with one slot, a limit of n one with n. Nothing is counted: a task holds its
-//! slots exactly while an attempt of it is in flight, forward or back, and that is read from the state.
+//! slots while an attempt of it is in flight, forward or back, and that is read from the state. Between
+//! two tries it keeps its locks if something of it may stand: half of a change is nobody else's to find.
 //! Who has which slot is the shell's to find out; here is said who wants some ([`Claim`]), and a task
 //! that wants some is asked for once the shell has said that it has them all.
 
@@ -84,6 +85,18 @@ pub struct Claim {
     pub rank_ms: i64,
 }
 
+impl Claim {
+    /// The same without the slots that the same task still claims.
+    #[must_use]
+    pub fn without(&self, claims: &[Self]) -> Self {
+        let mut rest = self.clone();
+        for kept in claims.iter().filter(|kept| kept.key.is_same_task(&self.key)) {
+            rest.slots.retain(|slot| !kept.slots.contains(slot));
+        }
+        rest
+    }
+}
+
 impl Workflow {
     /// The slots a task needs, there and back: an undo needs what its do needs.
     pub(crate) fn slots(&self, at: usize) -> BTreeSet<Slot> {
@@ -108,6 +121,9 @@ impl Workflow {
             return vec![];
         }
         let mut claims = self.waiting_claims();
+        let between = (0..self.tasks.len()).filter_map(|at| self.claim_between_tries(at, &claims));
+        let between: Vec<Claim> = between.collect();
+        claims.extend(between);
         for (at, (spec, task)) in self.tasks().enumerate() {
             for (direction, number, in_flight) in task.in_flight() {
                 let attempt = Attempt { task: spec.id.clone(), direction, number };
@@ -119,7 +135,7 @@ impl Workflow {
 
     /// Whether it has nothing to do with these slots, neither has them nor wants them.
     pub fn is_done_with(&self, key: &TaskKey) -> bool {
-        self.ended.is_some() || !self.claims().iter().any(|claim| claim.key == *key)
+        self.ended.is_some() || !self.claims().iter().any(|claim| claim.key.is_same_task(key))
     }
 
     /// The position of the task that waits under this ticket and may start once it has its slots.
@@ -158,6 +174,24 @@ impl Workflow {
                 .then(|| self.claim(at, attempt, Some(awaits.ticket), awaits.since_unix_ms))?
         });
         waits.collect()
+    }
+
+    /// The locks of a task that waits for its next try, or for a person, and may stand half-way. It goes
+    /// before everybody who waits.
+    fn claim_between_tries(&self, at: usize, waiting: &[Claim]) -> Option<Claim> {
+        let (spec, task) = self.at(at);
+        if !task.stands() || !task.holds_locks() || task.in_flight().next().is_some() {
+            return None;
+        }
+        let (direction, number) = match self.owes_undo(at) {
+            true => (Direction::Undo, task.undo_attempt + 1),
+            false => (Direction::Do, task.attempt + 1),
+        };
+        let attempt = Attempt { task: spec.id.clone(), direction, number };
+        let mut claim = self.claim(at, attempt, None, self.accepted_unix_ms())?;
+        claim.slots.retain(|slot| matches!(slot, Slot::Lock(_)));
+        let asks = waiting.iter().any(|other| other.key.is_same_task(&claim.key));
+        (!asks && !claim.slots.is_empty()).then_some(claim)
     }
 
     fn claim(
