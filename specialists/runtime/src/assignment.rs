@@ -24,6 +24,7 @@ use tracing::{Instrument as _, Span, field};
 use crate::{
     Context,
     context::Store,
+    ledger::Go,
     specialist::{Offer, Work},
     work::{self, Desk, unsure},
     worker::Worker,
@@ -64,19 +65,20 @@ impl Worker {
             result = self.perform(cx, assignment, deliveries, begun) => result,
             never = keep_alive(message) => match never {},
         };
-        let news = match result {
-            Ok(done) => {
+        let own = Go { instance: self.reporter.instance.clone(), begun_unix_ms: begun };
+        let (news, by) = match result {
+            Ok((done, by)) => {
                 trace_checks(&done.checks);
-                News::Done(done)
+                (News::Done(done), by)
             }
             Err(failure) => {
                 trace_checks(&failure.checks);
                 Span::current().record(names::ERROR_TYPE, failure.class.as_str());
                 tracing::warn!(%key, %failure, "failed");
-                News::Failed(failure)
+                (News::Failed(failure), own)
             }
         };
-        if let Err(failure) = self.reporter.report(&key, deliveries, begun, news).await {
+        if let Err(failure) = self.reporter.report(&key, deliveries, &by, news).await {
             tracing::error!(%key, %failure, "left unacknowledged, to be delivered again");
             return;
         }
@@ -108,7 +110,7 @@ impl Worker {
         assignment: Assignment,
         deliveries: u64,
         begun_unix_ms: i64,
-    ) -> Result<Done, Failure> {
+    ) -> Result<(Done, Go), Failure> {
         let offer = self.offer(&assignment)?;
         let changes = offer.descriptor.effect.changes();
         if deliveries >= TASK_DELIVERIES_MAX.unsigned_abs() {
@@ -132,19 +134,23 @@ impl Worker {
                 let (specialist, ledger, reporter) = (&*specialist, &ledger, &*reporter);
                 let desk = Desk { specialist, ledger, reporter, deliveries, begun_unix_ms };
                 match &offer.work {
-                    Work::Read(read) => work::read(read.as_ref(), &cx, &inputs).await,
+                    Work::Read(read) => {
+                        let done = work::read(read.as_ref(), &cx, &inputs).await;
+                        done.map(|done| (done, desk.go()))
+                    }
                     Work::Change(change) => work::change(desk, change.as_ref(), &cx, &inputs).await,
                 }
             }
             .in_current_span(),
         );
-        let done = match working.await {
+        let (done, by) = match working.await {
             Ok(result) => result?,
             Err(panic) => return Err(panicked(&panic, changes)),
         };
         offer.outputs.warn_about(&done.outputs);
         let after = |failure| if changes { unsure(failure) } else { failure };
-        self.by_reference(done).await.map_err(after)
+        let done = self.by_reference(done).await.map_err(after)?;
+        Ok((done, by))
     }
 
     fn offer(&self, assignment: &Assignment) -> Result<&Offer, Failure> {

@@ -27,6 +27,18 @@ pub(crate) struct Entry {
     pub(crate) intent: String,
     /// It was not good enough, and who wrote this is taking it back.
     pub(crate) taking_back: bool,
+    /// Whose work it is that is done.
+    pub(crate) finished_by: Option<Go>,
+}
+
+/// One worker's go at a task. Who finds it finished reports in the name of who did it: in their own it
+/// would be one more effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Go {
+    /// The replica.
+    pub(crate) instance: String,
+    /// When it began, in milliseconds since the epoch.
+    pub(crate) begun_unix_ms: i64,
 }
 
 /// An entry, and the revision it was written at. It is one's own until somebody writes again.
@@ -44,7 +56,7 @@ pub(crate) enum Standing {
     /// Somebody has begun and nobody has finished: look before touching anything.
     Begun(Held),
     /// It was finished; only the report may be missing.
-    Finished(Done),
+    Finished(Done, Option<Go>),
     /// The key was used for something else.
     Conflict,
 }
@@ -55,7 +67,9 @@ impl Standing {
         match held {
             None => Self::Fresh,
             Some(held) if held.entry.inputs != *inputs => Self::Conflict,
-            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => Self::Finished(*done),
+            Some(Held { entry: Entry { done: Some(done), finished_by, .. }, .. }) => {
+                Self::Finished(*done, finished_by)
+            }
             Some(held) => Self::Begun(held),
         }
     }
@@ -66,7 +80,7 @@ impl Standing {
 pub(crate) enum Overtaken {
     /// They are at it, too: what is done is done, and nobody takes it back.
     AtIt(Held),
-    /// They have done it.
+    /// They have done it, too.
     Finished(Done),
     /// They have taken it back, or are about to: whether this effect still stands is not known.
     TakenBack,
@@ -140,6 +154,7 @@ impl Ledger {
 }
 
 fn encode(entry: &Entry) -> Bytes {
+    let go = entry.finished_by.as_ref();
     let entry = pb::LedgerEntry {
         inputs_sha256: entry.inputs.to_string(),
         undo: entry.undo.clone().map(Into::into),
@@ -147,6 +162,8 @@ fn encode(entry: &Entry) -> Bytes {
         done: entry.done.as_deref().cloned().map(Into::into),
         intent: entry.intent.clone(),
         taking_back: entry.taking_back,
+        finished_by: go.map(|go| go.instance.clone()).unwrap_or_default(),
+        finished_begun_unix_ms: go.map(|go| go.begun_unix_ms).unwrap_or_default(),
     };
     entry.encode_to_vec().into()
 }
@@ -154,6 +171,7 @@ fn encode(entry: &Entry) -> Bytes {
 fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
     let entry = pb::LedgerEntry::decode(bytes)
         .map_err(|e| Malformed { field: "ledger entry", problem: e.to_string() })?;
+    let (instance, begun_unix_ms) = (entry.finished_by, entry.finished_begun_unix_ms);
     Ok(Entry {
         inputs: entry.inputs_sha256.parse()?,
         undo: entry.undo.map(Undo::try_from).transpose()?,
@@ -161,6 +179,7 @@ fn decode(bytes: &[u8]) -> Result<Entry, Malformed> {
         done: entry.done.map(Done::try_from).transpose()?.map(Box::new),
         intent: entry.intent,
         taking_back: entry.taking_back,
+        finished_by: (!instance.is_empty()).then_some(Go { instance, begun_unix_ms }),
     })
 }
 
@@ -190,6 +209,10 @@ mod tests {
         }
     }
 
+    fn go() -> Go {
+        Go { instance: "light-1".to_owned(), begun_unix_ms: 5 }
+    }
+
     fn entry(done: bool) -> Entry {
         Entry {
             inputs: digest(1),
@@ -198,6 +221,7 @@ mod tests {
             done: done.then(|| Box::new(made())),
             intent: "light-1#1 5".to_owned(),
             taking_back: false,
+            finished_by: done.then(go),
         }
     }
 
@@ -219,7 +243,10 @@ mod tests {
         assert_eq!(Standing::of(None, &digest(1)), Standing::Fresh);
         let (begun, finished) = (held(entry(false)), held(entry(true)));
         assert_eq!(Standing::of(Some(begun.clone()), &digest(1)), Standing::Begun(begun));
-        assert_eq!(Standing::of(Some(finished.clone()), &digest(1)), Standing::Finished(made()));
+        assert_eq!(
+            Standing::of(Some(finished.clone()), &digest(1)),
+            Standing::Finished(made(), Some(go()))
+        );
         assert_eq!(Standing::of(Some(finished), &digest(2)), Standing::Conflict);
     }
 

@@ -16,6 +16,8 @@ use deadelus_mesh::{
 use deadelus_proto::{ErrorClass, Failure, News, Report, SpecialistName, Subject, TaskKey, pb};
 use prost::Message as _;
 
+use crate::ledger::Go;
+
 /// An orchestrator that is there answers within milliseconds; one that is not leaves the report to
 /// the inbox after this. Shorter than anybody's patience, longer than a slow append.
 const ASK_MAX: Duration = Duration::from_secs(2);
@@ -40,13 +42,13 @@ impl Reporter {
         &self,
         key: &TaskKey,
         deliveries: u64,
-        begun_unix_ms: i64,
+        by: &Go,
         news: News,
     ) -> Result<(), Failure> {
         let report = Report {
             key: key.clone(),
-            instance: self.instance.clone(),
-            begun_unix_ms,
+            instance: by.instance.clone(),
+            begun_unix_ms: by.begun_unix_ms,
             reported_unix_ms: now_unix_ms(),
             deliveries,
             news,

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     Context, Found, Measured, fingerprint,
-    ledger::{Entry, Held, Ledger, Overtaken, Standing},
+    ledger::{Entry, Go, Held, Ledger, Overtaken, Standing},
     report::Reporter,
     specialist::{ErasedChange, ErasedRead, Specialist, Work},
 };
@@ -32,6 +32,12 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// This go at it.
+    pub(crate) fn go(&self) -> Go {
+        let instance = self.reporter.instance.clone();
+        Go { instance, begun_unix_ms: self.begun_unix_ms }
+    }
+
     /// Names an intent: what is forgotten and begun anew is another.
     fn intent(&self, cx: &Context) -> String {
         format!("{}#{} {}", self.reporter.instance, cx.key().attempt, self.begun_unix_ms)
@@ -52,16 +58,18 @@ pub(crate) async fn read(
     }
 }
 
-/// Changes something, once, however often it is asked.
+/// Changes something, once, however often it is asked. What was done, and by whom.
 pub(crate) async fn change(
     desk: Desk<'_>,
     work: &dyn ErasedChange,
     cx: &Context,
     inputs: &Value,
-) -> Result<Done, Failure> {
+) -> Result<(Done, Go), Failure> {
     let key = ledger_key(desk, cx);
     let held = match intend(desk, work, cx, inputs, &key).await? {
-        Intent::Finished(done) => return Ok(Done { reconciled: true, ..done }),
+        Intent::Finished(done, by) => {
+            return Ok((Done { reconciled: true, ..done }, by.unwrap_or_else(|| desk.go())));
+        }
         Intent::New(held) => {
             record_undo(desk, cx, held.entry.undo.as_ref()).await?;
             held
@@ -96,16 +104,24 @@ pub(crate) async fn change(
 
 /// Writes the outcome. Who has done it well has it, whoever took it up meanwhile: from then on nobody
 /// takes it back on their own.
-async fn finish(desk: Desk<'_>, key: &str, mut held: Held, done: Done) -> Result<Done, Failure> {
+async fn finish(
+    desk: Desk<'_>,
+    key: &str,
+    mut held: Held,
+    done: Done,
+) -> Result<(Done, Go), Failure> {
     let done = Done { undo: held.entry.undo.clone(), ..done };
     for _ in 0..WRITERS_MAX {
-        let entry = Entry { done: Some(done.clone().into()), ..held.entry.clone() };
+        let (told, finished_by) = (Some(done.clone().into()), Some(desk.go()));
+        let entry = Entry { done: told, finished_by, ..held.entry.clone() };
         if desk.ledger.write(key, entry, held.revision).await?.is_some() {
-            return Ok(done);
+            return Ok((done, desk.go()));
         }
         match Overtaken::of(desk.ledger.read(key).await?, &held.entry) {
             Overtaken::AtIt(now) => held = now,
-            Overtaken::Finished(done) => return Ok(Done { reconciled: true, ..done }),
+            Overtaken::Finished(done) => {
+                return Ok((Done { reconciled: true, ..done }, desk.go()));
+            }
             Overtaken::TakenBack => {
                 let text = format!("done, but another worker has taken {key} back meanwhile");
                 return Err(Failure::new(ErrorClass::UnknownOutcome, text));
@@ -146,7 +162,7 @@ fn ledger_key(desk: Desk<'_>, cx: &Context) -> String {
 enum Intent {
     New(Held),
     Begun(Held),
-    Finished(Done),
+    Finished(Done, Option<Go>),
 }
 
 /// Makes the intent durable, or finds the one that is.
@@ -161,7 +177,7 @@ async fn intend(
     // Again: a replica that was a moment faster leaves an entry to go by.
     for _ in 0..WRITERS_MAX {
         match Standing::of(desk.ledger.read(key).await.map_err(unsure)?, &digest) {
-            Standing::Finished(done) => return Ok(Intent::Finished(done)),
+            Standing::Finished(done, by) => return Ok(Intent::Finished(done, by)),
             Standing::Begun(Held { entry, revision }) => {
                 let entry = Entry { taking_back: false, ..entry };
                 let taken_up = desk.ledger.write(key, entry, revision).await.map_err(unsure)?;
@@ -173,8 +189,8 @@ async fn intend(
             Standing::Fresh => {
                 let (before, undo) = work.prepare(cx, inputs).await?;
                 let (inputs, intent) = (digest.clone(), desk.intent(cx));
-                let (done, taking_back) = (None, false);
-                let entry = Entry { inputs, undo, before, done, intent, taking_back };
+                let (done, finished_by, taking_back) = (None, None, false);
+                let entry = Entry { inputs, undo, before, done, intent, taking_back, finished_by };
                 if let Some(held) = desk.ledger.begin(key, entry).await? {
                     return Ok(Intent::New(held));
                 }
@@ -190,7 +206,7 @@ async fn record_undo(desk: Desk<'_>, cx: &Context, undo: Option<&Undo>) -> Resul
         (Direction::Undo, _) | (Direction::Do, None) => Ok(()),
         (Direction::Do, Some(undo)) => {
             let news = News::UndoRecorded(undo.clone());
-            desk.reporter.report(cx.key(), desk.deliveries, desk.begun_unix_ms, news).await
+            desk.reporter.report(cx.key(), desk.deliveries, &desk.go(), news).await
         }
     }
 }

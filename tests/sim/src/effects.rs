@@ -24,6 +24,8 @@ pub(crate) struct Effects {
 pub(crate) struct Entry {
     pub(crate) undo: Option<Undo>,
     pub(crate) done: Option<Done>,
+    /// Whose work it is that is done, and when they had begun.
+    pub(crate) finished_by: Option<(String, i64)>,
     /// The revision at which somebody first wrote it down.
     pub(crate) intent: u64,
 }

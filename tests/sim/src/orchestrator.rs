@@ -349,7 +349,8 @@ impl World {
         for (slot, table, revision) in all {
             for key in table.places().map(|place| place.key.clone()) {
                 let claims = self.orchestrators[at].claims.get(&key.workflow);
-                if claims.is_some_and(|(_, claims)| claims.iter().any(|c| c.key.is_same_task(&key))) {
+                if claims.is_some_and(|(_, claims)| claims.iter().any(|c| c.key.is_same_task(&key)))
+                {
                     continue;
                 }
                 let chain = Box::new(Chain::new(key.workflow.clone()));

@@ -52,6 +52,8 @@ struct Job {
     news: Option<News>,
     give_up_at: i64,
     is_stopped: bool,
+    /// In whose name it reports what it found done.
+    finished_by: Option<(String, i64)>,
 }
 
 /// What comes next.
@@ -156,6 +158,7 @@ impl World {
             news: None,
             give_up_at: 0,
             is_stopped: false,
+            finished_by: None,
         };
         worker.jobs.insert(number, job);
         self.say(|| format!("{name}: has {key} in hand, delivery {deliveries}"));
@@ -168,7 +171,7 @@ impl World {
         let (next, after) = match job.stage.clone() {
             Stage::Arrived => self.arrived(at, &job),
             Stage::Look => (self.look(at, &job), 0),
-            Stage::Intend => (self.intend(at, &job), 0),
+            Stage::Intend => (self.intend(at, number, &job), 0),
             Stage::Announce(held, begun) => return self.announce(at, number, &job, held, begun),
             Stage::Reconcile(held) => self.reconcile(&job, held),
             Stage::Perform(held) => self.perform(at, &job, held),
@@ -214,13 +217,18 @@ impl World {
         Stage::Report(Box::new(News::Done(done(None))))
     }
 
-    fn intend(&mut self, at: usize, job: &Job) -> Stage {
+    fn intend(&mut self, at: usize, number: u64, job: &Job) -> Stage {
         if !self.is_reachable(Who::Worker(at)) {
             return failed(unsure(no_ledger()));
         }
         let key = ledger_key(job);
         match self.effects.read(&key) {
-            Some(Held { entry: Entry { done: Some(done), .. }, .. }) => found_done(done),
+            Some(Held { entry: Entry { done: Some(done), finished_by, .. }, .. }) => {
+                if let Some(job) = self.workers[at].jobs.get_mut(&number) {
+                    job.finished_by = finished_by;
+                }
+                found_done(done)
+            }
             Some(held) => Stage::Announce(self.effects.write(&key, held.entry), true),
             None => {
                 let entry = Entry { undo: self.way_back(job), ..Entry::default() };
@@ -327,7 +335,8 @@ impl World {
         match self.effects.read(&key) {
             Some(Held { entry: Entry { done: Some(done), .. }, .. }) => found_done(done),
             Some(now) if now.entry.intent == held.entry.intent => {
-                let entry = Entry { done: Some(done.clone()), ..now.entry };
+                let finished_by = Some((self.workers[at].name.clone(), job.begun));
+                let entry = Entry { done: Some(done.clone()), finished_by, ..now.entry };
                 self.effects.write(&key, entry);
                 Stage::Report(Box::new(News::Done(done)))
             }
@@ -430,10 +439,12 @@ impl World {
             News::Failed(_) => "failed",
         };
         let letter = format!("{key}.{}.{}.{kind}", worker.name, job.deliveries);
+        let own = || (worker.name.clone(), job.begun);
+        let (instance, begun_unix_ms) = job.finished_by.clone().unwrap_or_else(own);
         let report = Report {
             key: key.clone(),
-            instance: worker.name.clone(),
-            begun_unix_ms: job.begun,
+            instance,
+            begun_unix_ms,
             reported_unix_ms: self.now,
             deliveries: job.deliveries,
             news,

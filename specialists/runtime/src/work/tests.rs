@@ -160,7 +160,7 @@ impl Room {
     async fn on_with(&self, task: &str, inputs: Value) -> Result<deadelus_proto::Done, Failure> {
         let mut cx = Context::detached("hall");
         cx.key.task = task.parse().unwrap();
-        change(self.desk(), self.work(), &cx, &inputs).await
+        change(self.desk(), self.work(), &cx, &inputs).await.map(|(done, _)| done)
     }
 
     fn desk(&self) -> Desk<'_> {
@@ -215,6 +215,18 @@ async fn the_way_back_is_told_before_and_a_repetition_touches_nothing() {
     let again = room.on("a").await.unwrap();
     assert!(again.reconciled);
     assert_eq!(room.touched(), 1, "the effect happened once");
+}
+
+#[tokio::test]
+async fn what_is_found_finished_is_told_in_the_name_of_who_did_it() {
+    let room = Room::make().await;
+    let mut cx = Context::detached("hall");
+    cx.key.task = "a".parse().unwrap();
+    let (_, first) = change(room.desk(), room.work(), &cx, &json!({})).await.unwrap();
+    let later = Desk { begun_unix_ms: 9, deliveries: 2, ..room.desk() };
+    let (again, by) = change(later, room.work(), &cx, &json!({})).await.unwrap();
+    assert!(again.reconciled && by == first, "{by:?}");
+    assert_eq!(first.begun_unix_ms, 1);
 }
 
 #[tokio::test]
@@ -307,7 +319,7 @@ async fn an_undo_that_was_done_is_done_again_for_an_effect_that_landed_late() {
     change(room.desk(), work.as_ref(), &off(1), &json!({})).await.unwrap();
     assert!(!room.lit());
     room.lamp.lit.store(true, Ordering::SeqCst);
-    let again = change(room.desk(), work.as_ref(), &off(1), &json!({})).await.unwrap();
+    let (again, _) = change(room.desk(), work.as_ref(), &off(1), &json!({})).await.unwrap();
     assert!(again.reconciled && room.lit(), "the same attempt, delivered twice, is one");
     change(room.desk(), work.as_ref(), &off(2), &json!({})).await.unwrap();
     assert!(!room.lit(), "a new attempt takes back what is there now");
