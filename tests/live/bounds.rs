@@ -41,8 +41,7 @@ async fn the_longest_plan_is_carried_out_and_a_longer_one_refused() {
     };
     let problems = ada.check(&plan(PLAN_TASKS_MAX + 1)).await.unwrap_err().to_string();
     assert!(problems.contains("at most 2000"), "{problems}");
-    // Judging it may take longer than a person waits for an answer, where others want the processor.
-    let id = ada.leave_a_start("wf-long", &plan(PLAN_TASKS_MAX)).await;
+    let id = ada.start("wf-long", &plan(PLAN_TASKS_MAX)).await;
     let story = ada.until_ended(&id, Ending::Done).await;
     let done = story.count(|event| matches!(event, Kind::TaskDone(_)));
     assert_eq!(done, PLAN_TASKS_MAX);
