@@ -6,8 +6,7 @@
 use std::{
     fs,
     io::Write,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -30,6 +29,14 @@ const KINDS: [&str; 9] = [
 /// A signal is delivered within milliseconds; two busy cores take longer.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
+/// Puts a program somewhere. By a process of its own: what this one has open for writing, a child of
+/// another test's may hold open for a moment longer, and the system runs nothing that is written to.
+fn install(program: &Path, to: &Path) {
+    let mut install = Command::new("install");
+    install.args(["-m", "755"]).args([program, to]);
+    assert!(install.status().unwrap().success());
+}
+
 /// A folder with our program and its stand-ins, and a home. Everything is stopped on drop.
 struct Machine {
     folder: tempfile::TempDir,
@@ -38,7 +45,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let machine = Self { folder: tempfile::tempdir().unwrap() };
-        fs::copy(env!("CARGO_BIN_EXE_deadelus"), machine.program()).unwrap();
+        install(env!("CARGO_BIN_EXE_deadelus").as_ref(), &machine.program());
         KINDS.iter().for_each(|kind| machine.stand_in(kind, "exec sleep 600"));
         machine
     }
@@ -50,9 +57,9 @@ impl Machine {
     fn stand_in(&self, kind: &str, script: &str) {
         let path = self.folder.path().join(format!("deadelus-{kind}"));
         // Written aside: a shell may be running the old one.
-        let aside = path.with_extension("new");
-        fs::write(&aside, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&aside, fs::Permissions::from_mode(0o755)).unwrap();
+        let (text, aside) = (path.with_extension("text"), path.with_extension("new"));
+        fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        install(&text, &aside);
         fs::rename(aside, path).unwrap();
     }
 

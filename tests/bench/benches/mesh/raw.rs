@@ -40,11 +40,14 @@ pub(crate) async fn one_at_a_time(bed: &Bed, count: usize) -> Result<Histogram<u
     Ok(times)
 }
 
-/// Round trips per second with `lanes` of them under way.
+/// Round trips per second with `lanes` of them under way, until somebody who reads the log has seen
+/// them all, as with the mesh.
 pub(crate) async fn in_flight(bed: &Bed, count: usize, lanes: usize) -> Result<f64> {
     let raw = Raw::make(bed).await?;
-    let begun = Instant::now();
     let each = count.div_ceil(lanes);
+    let log = bed.mesh.client.subscribe("raw.log.>").await?;
+    let seen = tokio::spawn(async move { log.take(each * lanes).count().await });
+    let begun = Instant::now();
     let running: FuturesUnordered<_> = (0..lanes)
         .map(|lane| {
             let raw = &raw;
@@ -59,6 +62,7 @@ pub(crate) async fn in_flight(bed: &Bed, count: usize, lanes: usize) -> Result<f
         .collect();
     let done: Vec<Result<()>> = running.collect().await;
     done.into_iter().collect::<Result<()>>()?;
+    tokio::time::timeout(ANSWER_WITHIN, seen).await??;
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = (each * lanes) as f64 / begun.elapsed().as_secs_f64();
     raw.remove().await?;
