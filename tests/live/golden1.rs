@@ -14,7 +14,7 @@ use std::{
 use deadelus_mesh::objects;
 use deadelus_proto::{
     Artefact, WorkflowId,
-    pb::{self, Ending, event::Kind, inbound::Message as Said, plan_answer::Result as Planned},
+    pb::{self, Ending, event::Kind, inbound::Message as Said},
 };
 use deadelus_tests::{fleet::Fleet, process::command, programs::program};
 use serde_json::Value;
@@ -22,10 +22,10 @@ use tempfile::TempDir;
 
 use crate::{
     customers::Customers,
-    matrix::Scene,
     person::Person,
     provider::Provider,
     quiet,
+    scene::{self, Scene},
     shop::{Engine, Shop},
     story::Story,
 };
@@ -65,14 +65,14 @@ when { resource == principal };
 #[tokio::test]
 async fn on_sqlite_subscriptions_come_into_service_and_go_again() {
     let _others = quiet::among_others().await;
-    let case = Case::open("sqlite", Engine::Sqlite).unwrap();
+    let case = Case::open("sqlite", Engine::Sqlite).await.unwrap();
     case.comes_and_goes().await;
 }
 
 #[tokio::test]
 async fn on_postgres_subscriptions_come_into_service_and_go_again() {
     let _others = quiet::among_others().await;
-    let Some(case) = Case::open("postgres", Engine::Postgres) else { return };
+    let Some(case) = Case::open("postgres", Engine::Postgres).await else { return };
     case.comes_and_goes().await;
 }
 
@@ -107,7 +107,7 @@ async fn behind_a_proxy_subscriptions_come_by_shares_and_go_again() {
 #[tokio::test]
 async fn a_price_that_somebody_else_sells_stops_it_before_anything_is_changed() {
     let _others = quiet::among_others().await;
-    let case = Case::open("taken", Engine::Sqlite).unwrap();
+    let case = Case::open("taken", Engine::Sqlite).await.unwrap();
     case.provider.post("products", "id=old&name=Old");
     let price = "product=old&currency=eur&unit_amount=1&lookup_key=pro_monthly";
     case.provider.post("prices", price);
@@ -131,35 +131,6 @@ pub(crate) struct Case {
     folder: TempDir,
 }
 
-impl Scene for Case {
-    type State = State;
-    const NAME: &'static str = "subscriptions";
-
-    fn open(engine: Engine) -> Option<Self> {
-        Self::open("matrix", engine)
-    }
-
-    fn fleet(&self) -> Fleet {
-        self.fleet()
-    }
-
-    async fn state(&self) -> State {
-        self.state().await
-    }
-
-    async fn proposal(ada: &Person) -> pb::PlanProposal {
-        proposal(ada, &V4).await
-    }
-
-    async fn agree(ada: &Person, id: &WorkflowId) {
-        committed(ada, id).await;
-    }
-
-    fn is_declared(residue: &str) -> bool {
-        kind(residue).is_some()
-    }
-}
-
 /// What must be the same again.
 #[derive(Debug, PartialEq)]
 pub(crate) struct State {
@@ -177,40 +148,14 @@ pub(crate) struct State {
     paid: i64,
 }
 
-impl Case {
-    fn open(test: &str, engine: Engine) -> Option<Self> {
+impl Scene for Case {
+    type State = State;
+    const NAME: &'static str = "subscriptions";
+
+    async fn open(test: &str, engine: Engine) -> Option<Self> {
         let case = Self::with(|settings| Shop::open(test, engine, 500, settings))?;
         case.shop.release("v2");
         Some(case)
-    }
-
-    /// Around a shop with these lines in its configuration.
-    fn with(open: impl FnOnce(&str) -> Option<Shop>) -> Option<Self> {
-        let folder = TempDir::with_prefix("subscriptions-").unwrap();
-        let provider = Provider::start(folder.path());
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let words = ["key", "--kid", "first", "--private"];
-        let public = shop_says(&words, &folder.path().join("key"));
-        fs::write(folder.path().join("jwks.json"), format!("{{\"keys\":[{public}]}}")).unwrap();
-        let settings = format!(
-            "provider_url = {:?}\nprovider_key = \"sk_test_shop\"\nwebhook_secret = {SECRET:?}\n\
-             [auth]\nsigning_key = {:?}\nkeys = {:?}\npolicies = {:?}\n",
-            provider.url(),
-            path("key"),
-            path("jwks.json"),
-            path("policies.cedar")
-        );
-        let shop = open(&settings)?;
-        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/shop/openapi.yaml");
-        fs::copy(document, folder.path().join("openapi.yaml")).unwrap();
-        let case = Self { shop, provider, folder };
-        fs::write(case.policies(), RIGHTS).unwrap();
-        Some(case)
-    }
-
-    /// The file that services read their policies from.
-    fn policies(&self) -> PathBuf {
-        self.folder.path().join("policies.cedar")
     }
 
     fn fleet(&self) -> Fleet {
@@ -238,6 +183,80 @@ impl Case {
             ("security", &security),
             ("payments", &payments),
         ])
+    }
+
+    async fn state(&self) -> State {
+        // The table in which migrations are remembered is no part of the shop.
+        let schema = self.shop.database.schema().await.into_iter();
+        let schema = schema.filter(|line| !line.contains("deadelus")).collect();
+        let pointer = self.folder.path().join("published/public.json");
+        let products = self.provider.lists("products");
+        let active: BTreeSet<&str> = products
+            .iter()
+            .filter(|product| product["active"] == true)
+            .map(|product| product["id"].as_str().unwrap())
+            .collect();
+        let sold = |price: &Value| {
+            let key = price["lookup_key"].as_str()?.to_owned();
+            let sold = price["active"] == true && active.contains(price["product"].as_str()?);
+            sold.then_some((key, price["unit_amount"].as_i64()?))
+        };
+        let mut sold: Vec<_> = self.provider.lists("prices").iter().filter_map(sold).collect();
+        sold.sort();
+        let paid = self.provider.lists("payment_intents");
+        State {
+            schema,
+            revision: self.shop.revision(),
+            published: fs::read_to_string(pointer).ok(),
+            policies: fs::read_to_string(self.policies()).unwrap(),
+            sold,
+            subscriptions: self.provider.lists("subscriptions").len(),
+            clocks: self.provider.lists("test_helpers/test_clocks").len(),
+            paid: paid.iter().map(|one| one["amount_received"].as_i64().unwrap()).sum(),
+        }
+    }
+
+    async fn proposal(&self, ada: &Person) -> pb::PlanProposal {
+        proposal(ada, &V4).await
+    }
+
+    async fn agree(ada: &Person, id: &WorkflowId) {
+        committed(ada, id).await;
+    }
+
+    fn is_declared(residue: &str) -> bool {
+        kind(residue).is_some()
+    }
+}
+
+impl Case {
+    /// Around a shop with these lines in its configuration.
+    fn with(open: impl FnOnce(&str) -> Option<Shop>) -> Option<Self> {
+        let folder = TempDir::with_prefix("subscriptions-").unwrap();
+        let provider = Provider::start(folder.path());
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let words = ["key", "--kid", "first", "--private"];
+        let public = shop_says(&words, &folder.path().join("key"));
+        fs::write(folder.path().join("jwks.json"), format!("{{\"keys\":[{public}]}}")).unwrap();
+        let settings = format!(
+            "provider_url = {:?}\nprovider_key = \"sk_test_shop\"\nwebhook_secret = {SECRET:?}\n\
+             [auth]\nsigning_key = {:?}\nkeys = {:?}\npolicies = {:?}\n",
+            provider.url(),
+            path("key"),
+            path("jwks.json"),
+            path("policies.cedar")
+        );
+        let shop = open(&settings)?;
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/shop/openapi.yaml");
+        fs::copy(document, folder.path().join("openapi.yaml")).unwrap();
+        let case = Self { shop, provider, folder };
+        fs::write(case.policies(), RIGHTS).unwrap();
+        Some(case)
+    }
+
+    /// The file that services read their policies from.
+    fn policies(&self) -> PathBuf {
+        self.folder.path().join("policies.cedar")
     }
 
     fn auth(&self) -> String {
@@ -349,37 +368,6 @@ impl Case {
             assert!(residue.iter().any(|line| line.contains(id)), "{residue:?}");
         }
     }
-
-    async fn state(&self) -> State {
-        // The table in which migrations are remembered is no part of the shop.
-        let schema = self.shop.database.schema().await.into_iter();
-        let schema = schema.filter(|line| !line.contains("deadelus")).collect();
-        let pointer = self.folder.path().join("published/public.json");
-        let products = self.provider.lists("products");
-        let active: BTreeSet<&str> = products
-            .iter()
-            .filter(|product| product["active"] == true)
-            .map(|product| product["id"].as_str().unwrap())
-            .collect();
-        let sold = |price: &Value| {
-            let key = price["lookup_key"].as_str()?.to_owned();
-            let sold = price["active"] == true && active.contains(price["product"].as_str()?);
-            sold.then_some((key, price["unit_amount"].as_i64()?))
-        };
-        let mut sold: Vec<_> = self.provider.lists("prices").iter().filter_map(sold).collect();
-        sold.sort();
-        let paid = self.provider.lists("payment_intents");
-        State {
-            schema,
-            revision: self.shop.revision(),
-            published: fs::read_to_string(pointer).ok(),
-            policies: fs::read_to_string(self.policies()).unwrap(),
-            sold,
-            subscriptions: self.provider.lists("subscriptions").len(),
-            clocks: self.provider.lists("test_helpers/test_clocks").len(),
-            paid: paid.iter().map(|one| one["amount_received"].as_i64().unwrap()).sum(),
-        }
-    }
 }
 
 /// What the shop's program says, of the private key at this place.
@@ -404,26 +392,13 @@ fn kind(residue: &str) -> Option<&'static str> {
 
 /// Asks in the words of the request. Which revision it is cannot be guessed.
 async fn proposal(ada: &Person, params: &[(&str, &str)]) -> pb::PlanProposal {
-    match ada.ask(WORDS, &[]).await {
-        Planned::NoPlan(no) => assert!(no.problems[0].contains("param revision"), "{no:?}"),
-        other => panic!("{other:?}"),
-    }
-    let proposal = match ada.ask(WORDS, params).await {
-        Planned::Proposal(proposal) => proposal,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(proposal.blueprint, "subscriptions", "{}", proposal.because);
-    proposal
+    scene::assert_is_asked_for(ada, WORDS, "revision").await;
+    scene::proposed(ada, "subscriptions", WORDS, params).await
 }
 
 /// Approves what comes.
 async fn approved(ada: &Person, id: &str, params: &[(&str, &str)]) -> WorkflowId {
-    let proposal = proposal(ada, params).await;
-    let id = id.parse().unwrap();
-    let json = std::str::from_utf8(&proposal.plan_json).unwrap();
-    assert_eq!(ada.submit(&id, json, &proposal.plan_digest).await, Vec::<String>::new());
-    assert_eq!(ada.approve(&id, &proposal.plan_digest).await, Vec::<String>::new());
-    id
+    scene::begun(ada, id, &proposal(ada, params).await).await
 }
 
 /// What the new revision got of all requests, step by step, by the release's own evidence.

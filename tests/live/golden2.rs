@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use deadelus_proto::{
     WorkflowId,
-    pb::{self, Ending, plan_answer::Result as Planned},
+    pb::{self, Ending},
 };
 use deadelus_tests::fleet::{Fleet, ORCHESTRATOR};
 use serde_json::Value;
@@ -14,6 +14,7 @@ use crate::{
     cli::{report, verdicts},
     person::Person,
     quiet,
+    scene::{self, Scene},
     shop::{Engine, Shop, Targets},
     story::Story,
 };
@@ -29,10 +30,10 @@ pub(crate) const SHORT_RUNS: &str = "rate_per_s = 12\nduration_s = 2\nwarmup_s =
 #[tokio::test]
 async fn on_sqlite_an_index_makes_checkout_fast_and_can_be_taken_back() {
     let _alone = quiet::alone().await;
-    let case = Case::on_sqlite("sqlite").await;
-    let fleet = Fleet::of(&case.targets.specialists());
+    let case = Case::open("sqlite", Engine::Sqlite).await.unwrap();
+    let fleet = case.fleet();
     let ada = Person::at(&fleet).await;
-    let id = approved(&ada, "wf-golden2", &[("p95_ms", &case.budget)]).await;
+    let id = case.approved(&ada).await;
     let story = ada.until_ended(&id, Ending::Done).await;
     case.assert_index_is_kept(&story).await;
     assert_outcomes(&story, &[("explain2", "skipped"), ("budget", "done")]);
@@ -49,10 +50,10 @@ async fn on_sqlite_an_index_makes_checkout_fast_and_can_be_taken_back() {
 #[tokio::test]
 async fn on_postgres_an_index_and_a_release_make_checkout_fast_and_can_be_taken_back() {
     let _alone = quiet::alone().await;
-    let Some(case) = Case::on_postgres("postgres").await else { return };
-    let fleet = Fleet::of(&case.targets.specialists());
+    let Some(case) = Case::open("postgres", Engine::Postgres).await else { return };
+    let fleet = case.fleet();
     let ada = Person::at(&fleet).await;
-    let id = approved(&ada, "wf-golden2", &[("p95_ms", &case.budget)]).await;
+    let id = case.approved(&ada).await;
     let story = ada.until_ended(&id, Ending::Done).await;
     case.assert_index_is_kept(&story).await;
     assert_outcomes(&story, &[("release2", "done"), ("compare2", "done"), ("budget", "done")]);
@@ -66,10 +67,10 @@ async fn on_postgres_an_index_and_a_release_make_checkout_fast_and_can_be_taken_
 #[tokio::test]
 async fn whoever_is_killed_checkout_gets_fast() {
     let _alone = quiet::alone().await;
-    let case = Case::on_sqlite("killed").await;
-    let mut fleet = Fleet::of(&case.targets.specialists());
+    let case = Case::open("killed", Engine::Sqlite).await.unwrap();
+    let mut fleet = case.fleet();
     let ada = Person::at(&fleet).await;
-    let id = approved(&ada, "wf-golden2", &[("p95_ms", &case.budget)]).await;
+    let id = case.approved(&ada).await;
     let asked = |task: &'static str| {
         move |story: &Story| {
             story.count(|e| matches!(e, pb::event::Kind::TaskRequested(t) if t.task_id == task)) > 0
@@ -92,43 +93,78 @@ async fn whoever_is_killed_checkout_gets_fast() {
 }
 
 /// A slow shop, and how fast it has to get.
-struct Case {
+pub(crate) struct Case {
     shop: Shop,
     engine: Engine,
     targets: Targets,
-    before: BTreeSet<String>,
+    before: State,
     /// Milliseconds, as the blueprint's parameter.
     budget: String,
+}
+
+/// What must be the same again: the schema, and the revision that is served.
+type State = (BTreeSet<String>, String);
+
+impl Scene for Case {
+    type State = State;
+    const NAME: &'static str = "slow-endpoint";
+
+    async fn open(test: &str, engine: Engine) -> Option<Self> {
+        match engine {
+            Engine::Sqlite => Some(Self::on_sqlite(test).await),
+            Engine::Postgres => Self::on_postgres(test).await,
+        }
+    }
+
+    fn fleet(&self) -> Fleet {
+        Fleet::of(&self.targets.specialists())
+    }
+
+    async fn state(&self) -> State {
+        (self.shop.database.schema().await, self.shop.revision())
+    }
+
+    async fn proposal(&self, ada: &Person) -> pb::PlanProposal {
+        scene::proposed(ada, "slow-endpoint", WORDS, &[("p95_ms", &self.budget)]).await
+    }
+
+    /// An index and a release leave nothing.
+    fn is_declared(_: &str) -> bool {
+        false
+    }
 }
 
 impl Case {
     /// The budget is between what it takes without the index and what it takes with it, here.
     async fn on_sqlite(test: &str) -> Self {
         let shop = Shop::open(test, Engine::Sqlite, 400_000, "").unwrap();
-        let before = shop.database.schema().await;
         let without = shop.checkout_ms();
         shop.database.execute(INDEX_FOR_A_MOMENT).await;
         let with = shop.checkout_ms();
         shop.database.execute(NO_INDEX).await;
-        Self::new(shop, Engine::Sqlite, before, between(without, with))
+        Self::new(shop, Engine::Sqlite, between(without, with)).await
     }
 
     /// The budget is between what it takes with the index alone and with the release too, here.
     async fn on_postgres(test: &str) -> Option<Self> {
         let shop = Shop::open(test, Engine::Postgres, 600_000, "")?.with_large_orders().await;
-        let before = shop.database.schema().await;
         shop.database.execute(INDEX_FOR_A_MOMENT).await;
         let index_alone = shop.checkout_ms();
         shop.release("v2");
         let both = shop.checkout_ms();
         shop.release("v1");
         shop.database.execute(NO_INDEX).await;
-        Some(Self::new(shop, Engine::Postgres, before, between(index_alone, both)))
+        Some(Self::new(shop, Engine::Postgres, between(index_alone, both)).await)
     }
 
-    fn new(shop: Shop, engine: Engine, before: BTreeSet<String>, budget: String) -> Self {
+    async fn new(shop: Shop, engine: Engine, budget: String) -> Self {
         let targets = shop.targets(SHORT_RUNS);
+        let before = (shop.database.schema().await, shop.revision());
         Self { shop, engine, targets, before, budget }
+    }
+
+    async fn approved(&self, ada: &Person) -> WorkflowId {
+        scene::begun(ada, "wf-golden2", &self.proposal(ada).await).await
     }
 
     /// One index more than before, because its counter and the clock say so.
@@ -145,8 +181,8 @@ impl Case {
             ["measure0", "measure1"].map(|task| per_request(&story.outputs(task), counter));
         assert!(after < before / 4.0, "{counter}: {before} then {after}\n{}", story.told());
         let now = self.shop.database.schema().await;
-        let new: Vec<&String> = now.difference(&self.before).collect();
-        assert!(now.is_superset(&self.before) && new.len() == 1, "{new:?}\n{}", story.told());
+        let new: Vec<&String> = now.difference(&self.before.0).collect();
+        assert!(now.is_superset(&self.before.0) && new.len() == 1, "{new:?}\n{}", story.told());
         let index = new[0].replace(['"', ' '], "");
         assert!(index.contains("order_line") && index.contains("(order_id)"), "{index}");
     }
@@ -154,8 +190,7 @@ impl Case {
     async fn assert_all_is_undone(&self, ada: &Person, id: &WorkflowId) {
         assert_eq!(ada.undo(id).await, Vec::<String>::new());
         let story = ada.until_ended(id, Ending::Undone).await;
-        assert_eq!(self.shop.database.schema().await, self.before, "{}", story.told());
-        assert_eq!(self.shop.revision(), "v1", "{}", story.told());
+        assert_eq!(self.state().await, self.before, "{}", story.told());
     }
 }
 
@@ -172,18 +207,7 @@ fn between(slow_ms: f64, fast_ms: f64) -> String {
 
 /// Asks in the words of the request, and approves what comes.
 pub(crate) async fn approved(ada: &Person, id: &str, params: &[(&str, &str)]) -> WorkflowId {
-    let proposal = match ada.ask(WORDS, params).await {
-        Planned::Proposal(proposal) => proposal,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(proposal.blueprint, "slow-endpoint", "{}", proposal.because);
-    let id = id.parse().unwrap();
-    let json = std::str::from_utf8(&proposal.plan_json).unwrap();
-    let digest = &proposal.plan_digest;
-    assert_eq!(ada.submit(&id, json, digest).await, Vec::<String>::new());
-    assert_ne!(ada.approve(&id, &"0".repeat(64)).await, Vec::<String>::new(), "another plan");
-    assert_eq!(ada.approve(&id, digest).await, Vec::<String>::new());
-    id
+    scene::begun(ada, id, &scene::proposed(ada, "slow-endpoint", WORDS, params).await).await
 }
 
 fn assert_outcomes(story: &Story, outcomes: &[(&str, &str)]) {

@@ -14,7 +14,7 @@ use std::{
 use deadelus_core::plan::{CheckedPlan, Plan, Task};
 use deadelus_proto::{
     WorkflowId,
-    pb::{self, Ending, plan_answer::Result as Planned},
+    pb::{self, Ending},
 };
 use deadelus_tests::{fleet::Fleet, oracles::oracle, process::command, programs::program};
 use serde_json::Value;
@@ -22,9 +22,9 @@ use tempfile::TempDir;
 
 use crate::{
     cli::Script,
-    matrix::Scene,
     person::Person,
     quiet,
+    scene::{self, Scene},
     shop::{Engine, Shop},
     story::Story,
 };
@@ -73,14 +73,14 @@ const ANSWERS: [(&str, &str); 6] = [
 #[tokio::test]
 async fn on_sqlite_a_plan_that_says_too_little_is_asked_about_and_comes_and_goes() {
     let _alone = quiet::alone().await;
-    let case = Case::open("sqlite", Engine::Sqlite).unwrap();
+    let case = Case::open("sqlite", Engine::Sqlite).await.unwrap();
     case.comes_and_goes().await;
 }
 
 #[tokio::test]
 async fn on_postgres_a_plan_that_says_too_little_is_asked_about_and_comes_and_goes() {
     let _alone = quiet::alone().await;
-    let Some(case) = Case::open("accounts", Engine::Postgres) else { return };
+    let Some(case) = Case::open("accounts", Engine::Postgres).await else { return };
     case.comes_and_goes().await;
 }
 
@@ -88,7 +88,7 @@ async fn on_postgres_a_plan_that_says_too_little_is_asked_about_and_comes_and_go
 #[tokio::test]
 async fn without_its_waiver_the_breaking_change_is_refused() {
     let _others = quiet::among_others().await;
-    let case = Case::open("waiver", Engine::Sqlite).unwrap();
+    let case = Case::open("waiver", Engine::Sqlite).await.unwrap();
     let plan = case.plan().replace("      waivers: ${ params.waivers }\n", "");
     assert_ne!(plan, case.plan());
     let message = case.is_refused(&plan, "diff").await;
@@ -98,7 +98,7 @@ async fn without_its_waiver_the_breaking_change_is_refused() {
 #[tokio::test]
 async fn policies_that_allow_more_than_before_are_refused_with_an_example() {
     let _others = quiet::among_others().await;
-    let case = Case::open("wider", Engine::Sqlite).unwrap();
+    let case = Case::open("wider", Engine::Sqlite).await.unwrap();
     let file = case.change.path().join("policies.cedar");
     let narrow = fs::read_to_string(&file).unwrap();
     fs::write(case.served.path().join("policies.cedar"), &narrow).unwrap();
@@ -116,7 +116,7 @@ async fn policies_that_allow_more_than_before_are_refused_with_an_example() {
 #[tokio::test]
 async fn who_would_be_refused_what_is_theirs_is_seen_before_anybody_is_refused() {
     let _others = quiet::among_others().await;
-    let case = Case::open("forgotten", Engine::Sqlite).unwrap();
+    let case = Case::open("forgotten", Engine::Sqlite).await.unwrap();
     let file = case.change.path().join("policies.cedar");
     let policies = fs::read_to_string(&file).unwrap();
     // One's own account, of the one customer that the cases are about.
@@ -125,7 +125,7 @@ async fn who_would_be_refused_what_is_theirs_is_seen_before_anybody_is_refused()
     let oneself = oneself.replacen("principal in Role::\"customer\"", ann, 1);
     assert!(oneself.contains(ann));
     fs::write(&file, format!("{before}@id(\"oneself\"){oneself}")).unwrap();
-    let before = case.fingerprints().await;
+    let before = case.state().await;
     let fleet = case.fleet();
     let ada = Person::at(&fleet).await;
     let id = approved(&ada, "wf-golden3", &case.plan()).await;
@@ -134,7 +134,7 @@ async fn who_would_be_refused_what_is_theirs_is_seen_before_anybody_is_refused()
     assert!(message.contains("/internal/decisions"), "{message}");
     assert_eq!(story.outcome("report"), "done");
     assert_eq!(story.outcome("enforce"), "", "{}", story.told());
-    assert_eq!(case.fingerprints().await, before);
+    assert_eq!(case.state().await, before);
 }
 
 /// A shop at v2 that asks nobody who they are, and the change in its folder.
@@ -144,45 +144,6 @@ pub(crate) struct Case {
     change: TempDir,
     /// What the shop reads and the auth specialist writes, and the private key.
     served: TempDir,
-}
-
-impl Scene for Case {
-    type State = Fingerprints;
-    const NAME: &'static str = "accounts";
-
-    fn open(engine: Engine) -> Option<Self> {
-        Self::open("matrix", engine)
-    }
-
-    fn fleet(&self) -> Fleet {
-        self.fleet()
-    }
-
-    async fn state(&self) -> Fingerprints {
-        self.fingerprints().await
-    }
-
-    async fn proposal(ada: &Person) -> pb::PlanProposal {
-        let proposal = proposal(ada).await;
-        // The file of the same change is its twin.
-        let file = fs::read_to_string(Path::new(CHANGE).join("plan.yaml")).unwrap();
-        let file = Plan::read(&file).unwrap();
-        let proposed = CheckedPlan::from_json(&proposal.plan_json).unwrap().plan().clone();
-        assert_eq!(file.params["migrations"], proposed.params["migrations"]);
-        assert_eq!(file.tasks.len(), proposed.tasks.len());
-        for (id, task) in file.tasks {
-            let twin = Task { title: task.title.clone(), ..proposed.tasks[&id].clone() };
-            assert_eq!(twin, task, "{id}");
-        }
-        proposal
-    }
-
-    /// It asks nobody anything once it is approved.
-    async fn agree(_: &Person, _: &WorkflowId) {}
-
-    fn is_declared(residue: &str) -> bool {
-        residue.contains("account") && residue.contains("artefact")
-    }
 }
 
 /// What must be the same again.
@@ -196,8 +157,11 @@ pub(crate) struct Fingerprints {
     keys: Option<String>,
 }
 
-impl Case {
-    pub(crate) fn open(test: &str, engine: Engine) -> Option<Self> {
+impl Scene for Case {
+    type State = Fingerprints;
+    const NAME: &'static str = "accounts";
+
+    async fn open(test: &str, engine: Engine) -> Option<Self> {
         let (change, served) =
             (TempDir::with_prefix("change-").unwrap(), TempDir::with_prefix("served-").unwrap());
         for file in fs::read_dir(CHANGE).unwrap() {
@@ -221,7 +185,7 @@ impl Case {
         Some(Self { shop, change, served })
     }
 
-    pub(crate) fn fleet(&self) -> Fleet {
+    fn fleet(&self) -> Fleet {
         let (service, change) = (self.shop.base(), self.change.path().display());
         let targets = self.shop.targets("");
         let api = format!("[targets.shop]\nfolder = \"{change}\"\nbase_url = \"{service}\"\n");
@@ -241,6 +205,44 @@ impl Case {
         ])
     }
 
+    async fn state(&self) -> Fingerprints {
+        // The table in which migrations are remembered is no part of the shop.
+        let schema = self.shop.database.schema().await.into_iter();
+        let schema = schema.filter(|line| !line.contains("deadelus")).collect();
+        let read = |path: PathBuf| fs::read_to_string(path).ok();
+        Fingerprints {
+            schema,
+            revision: self.shop.revision(),
+            published: read(self.change.path().join("published/public.json")),
+            policies: read(self.served.path().join("policies.cedar")),
+            keys: read(self.served.path().join("jwks.json")),
+        }
+    }
+
+    /// Asks in the words of the request. Which revisions there are cannot be guessed.
+    async fn proposal(&self, ada: &Person) -> pb::PlanProposal {
+        scene::assert_is_asked_for(ada, WORDS, "enforcing").await;
+        let revisions = [("report_only", "auth-report"), ("enforcing", "auth-enforce")];
+        let proposal = scene::proposed(ada, "user-authentication", WORDS, &revisions).await;
+        // The file of the same change is its twin.
+        let file = fs::read_to_string(Path::new(CHANGE).join("plan.yaml")).unwrap();
+        let file = Plan::read(&file).unwrap();
+        let proposed = CheckedPlan::from_json(&proposal.plan_json).unwrap().plan().clone();
+        assert_eq!(file.params["migrations"], proposed.params["migrations"]);
+        assert_eq!(file.tasks.len(), proposed.tasks.len());
+        for (id, task) in file.tasks {
+            let twin = Task { title: task.title.clone(), ..proposed.tasks[&id].clone() };
+            assert_eq!(twin, task, "{id}");
+        }
+        proposal
+    }
+
+    fn is_declared(residue: &str) -> bool {
+        residue.contains("account") && residue.contains("artefact")
+    }
+}
+
+impl Case {
     fn auth(&self) -> String {
         let served = |name: &str| self.served.path().join(name).display().to_string();
         let owner = self.owner("/orders/1");
@@ -298,7 +300,7 @@ role = "read"
 
     /// There and back, from a file that leaves much open.
     async fn comes_and_goes(&self) {
-        let before = self.fingerprints().await;
+        let before = self.state().await;
         assert_eq!(get(self.shop.port(), "/orders/1"), 200);
         let fleet = self.fleet();
         let id = self.asked_about_and_run(&fleet);
@@ -308,7 +310,7 @@ role = "read"
         self.assert_passes_what_others_wrote(&ada).await;
         assert_eq!(ada.undo(&id).await, Vec::<String>::new());
         let story = ada.until_ended(&id, Ending::Undone).await;
-        assert_eq!(self.fingerprints().await, before, "{}", story.told());
+        assert_eq!(self.state().await, before, "{}", story.told());
         assert_eq!(get(self.shop.port(), "/orders/1"), 200);
         // What cannot be taken back is told, and nothing else is there.
         let residue = story.residue();
@@ -349,13 +351,13 @@ role = "read"
 
     /// A plan that ends at one of its judges, and nothing was touched. What the judge says.
     async fn is_refused(&self, plan: &str, judge: &str) -> String {
-        let before = self.fingerprints().await;
+        let before = self.state().await;
         let fleet = self.fleet();
         let ada = Person::at(&fleet).await;
         let id = approved(&ada, "wf-golden3", plan).await;
         let story = ada.until_ended(&id, Ending::Undone).await;
         assert_eq!(story.outcome("migrate"), "", "{}", story.told());
-        assert_eq!(self.fingerprints().await, before);
+        assert_eq!(self.state().await, before);
         story.failure(judge).message.clone()
     }
 
@@ -376,7 +378,7 @@ role = "read"
         for task in ["enforce", "probe", "accept", "budget", "publish"] {
             assert_eq!(story.outcome(task), "done", "{task}\n{}", story.told());
         }
-        let now = self.fingerprints().await;
+        let now = self.state().await;
         assert_eq!(now.revision, "auth-enforce");
         assert!(now.published.is_some() && now.keys.is_some());
         let policies = fs::read_to_string(self.change.path().join("policies.cedar")).unwrap();
@@ -384,20 +386,6 @@ role = "read"
         // As anybody sees it.
         assert_eq!(get(self.shop.port(), "/orders/1"), 401);
         assert_eq!(get(self.shop.port(), "/products"), 200);
-    }
-
-    pub(crate) async fn fingerprints(&self) -> Fingerprints {
-        // The table in which migrations are remembered is no part of the shop.
-        let schema = self.shop.database.schema().await.into_iter();
-        let schema = schema.filter(|line| !line.contains("deadelus")).collect();
-        let read = |path: PathBuf| fs::read_to_string(path).ok();
-        Fingerprints {
-            schema,
-            revision: self.shop.revision(),
-            published: read(self.change.path().join("published/public.json")),
-            policies: read(self.served.path().join("policies.cedar")),
-            keys: read(self.served.path().join("jwks.json")),
-        }
     }
 }
 
@@ -416,22 +404,6 @@ fn get(port: u16, path: &str) -> u16 {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()
-}
-
-/// Asks in the words of the request. Which revisions there are cannot be guessed.
-async fn proposal(ada: &Person) -> pb::PlanProposal {
-    match ada.ask(WORDS, &[]).await {
-        Planned::NoPlan(no) => assert!(no.problems[0].contains("param enforcing"), "{no:?}"),
-        other => panic!("{other:?}"),
-    }
-    let revisions = [("report_only", "auth-report"), ("enforcing", "auth-enforce")];
-    match ada.ask(WORDS, &revisions).await {
-        Planned::Proposal(proposal) => {
-            assert_eq!(proposal.blueprint, "user-authentication", "{}", proposal.because);
-            proposal
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Starts a plan of one's own and approves it.

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs};
 
 use deadelus_proto::{
     WorkflowId,
-    pb::{self, Ending, plan_answer::Result as Planned},
+    pb::{self, Ending},
 };
 use deadelus_tests::fleet::Fleet;
 use serde_json::Value;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 use crate::{
     cli::{report, verdicts},
     customers::Customers,
-    matrix::Scene,
     person::Person,
     provider::Provider,
     quiet,
+    scene::{self, Scene},
     shop::{Engine, Shop},
     story::Story,
 };
@@ -32,14 +32,14 @@ const DRILLED: usize = 5;
 #[tokio::test]
 async fn on_sqlite_the_endpoint_comes_into_service_and_goes_again() {
     let _others = quiet::among_others().await;
-    let case = Case::open("sqlite", Engine::Sqlite).unwrap();
+    let case = Case::open("sqlite", Engine::Sqlite).await.unwrap();
     case.comes_and_goes().await;
 }
 
 #[tokio::test]
 async fn on_postgres_the_endpoint_comes_into_service_and_goes_again() {
     let _others = quiet::among_others().await;
-    let Some(case) = Case::open("postgres", Engine::Postgres) else { return };
+    let Some(case) = Case::open("postgres", Engine::Postgres).await else { return };
     case.comes_and_goes().await;
 }
 
@@ -47,11 +47,11 @@ async fn on_postgres_the_endpoint_comes_into_service_and_goes_again() {
 #[tokio::test]
 async fn whoever_is_killed_the_endpoint_comes_into_service_and_goes_again() {
     let _others = quiet::among_others().await;
-    let case = Case::open("killed", Engine::Sqlite).unwrap();
-    let before = case.fingerprints().await;
+    let case = Case::open("killed", Engine::Sqlite).await.unwrap();
+    let before = case.state().await;
     let mut fleet = case.fleet();
     let ada = Person::at(&fleet).await;
-    let id = approved(&ada, "wf-golden4").await;
+    let id = case.approved(&ada).await;
     for (task, victim) in
         [("migrate", "db"), ("release", "deployment"), ("drill", "payments"), ("publish", "api")]
     {
@@ -72,17 +72,17 @@ async fn whoever_is_killed_the_endpoint_comes_into_service_and_goes_again() {
 #[tokio::test]
 async fn an_endpoint_without_a_provider_is_taken_back_whole() {
     let _others = quiet::among_others().await;
-    let mut case = Case::open("away", Engine::Sqlite).unwrap();
-    let before = case.fingerprints().await;
+    let mut case = Case::open("away", Engine::Sqlite).await.unwrap();
+    let before = case.state().await;
     let fleet = case.fleet();
     let ada = Person::at(&fleet).await;
     case.provider.ends();
-    let id = approved(&ada, "wf-golden4").await;
+    let id = case.approved(&ada).await;
     let story = ada.until_ended(&id, Ending::Undone).await;
     for task in ["migrate", "release"] {
         assert!(story.taken_back(task), "{task}\n{}", story.told());
     }
-    assert_eq!(case.fingerprints().await, before, "{}", story.told());
+    assert_eq!(case.state().await, before, "{}", story.told());
 }
 
 /// A shop at v2, a provider, and the documents of its API.
@@ -90,35 +90,6 @@ pub(crate) struct Case {
     shop: Shop,
     provider: Provider,
     folder: TempDir,
-}
-
-impl Scene for Case {
-    type State = Fingerprints;
-    const NAME: &'static str = "payment-endpoint";
-
-    fn open(engine: Engine) -> Option<Self> {
-        Self::open("matrix", engine)
-    }
-
-    fn fleet(&self) -> Fleet {
-        self.fleet()
-    }
-
-    async fn state(&self) -> Fingerprints {
-        self.fingerprints().await
-    }
-
-    async fn proposal(ada: &Person) -> pb::PlanProposal {
-        proposal(ada).await
-    }
-
-    /// It is asked for nothing.
-    async fn agree(_: &Person, _: &WorkflowId) {}
-
-    /// Refunds, and rows that were read out.
-    fn is_declared(residue: &str) -> bool {
-        residue.contains("is refunded") || residue.contains("rows are in artefact")
-    }
 }
 
 /// What must be the same again.
@@ -132,8 +103,11 @@ pub(crate) struct Fingerprints {
     paid: i64,
 }
 
-impl Case {
-    fn open(test: &str, engine: Engine) -> Option<Self> {
+impl Scene for Case {
+    type State = Fingerprints;
+    const NAME: &'static str = "payment-endpoint";
+
+    async fn open(test: &str, engine: Engine) -> Option<Self> {
         let folder = TempDir::with_prefix("payments-").unwrap();
         let provider = Provider::start(folder.path());
         let settings =
@@ -166,13 +140,47 @@ impl Case {
         ])
     }
 
+    async fn state(&self) -> Fingerprints {
+        // The table in which migrations are remembered is no part of the shop.
+        let schema = self.shop.database.schema().await.into_iter();
+        let schema = schema.filter(|line| !line.contains("deadelus")).collect();
+        let pointer = self.folder.path().join("published/public.json");
+        let received = |p: &Value| p["amount_received"].as_i64().unwrap();
+        let refunds: Vec<Value> = self.provider.lists("refunds");
+        let refunded: i64 = refunds.iter().map(|r| r["amount"].as_i64().unwrap()).sum();
+        Fingerprints {
+            schema,
+            revision: self.shop.revision(),
+            published: fs::read_to_string(pointer).ok(),
+            paid: self.made().iter().map(received).sum::<i64>() - refunded,
+        }
+    }
+
+    /// Asks in the words of the request. Which revision it is cannot be guessed.
+    async fn proposal(&self, ada: &Person) -> pb::PlanProposal {
+        scene::assert_is_asked_for(ada, WORDS, "revision").await;
+        scene::proposed(ada, "payment-endpoint", WORDS, &[("revision", "v3")]).await
+    }
+
+    /// Refunds, and rows that were read out.
+    fn is_declared(residue: &str) -> bool {
+        residue.contains("is refunded") || residue.contains("rows are in artefact")
+    }
+}
+
+impl Case {
+    /// Approves what the words give.
+    async fn approved(&self, ada: &Person) -> WorkflowId {
+        scene::begun(ada, "wf-golden4", &self.proposal(ada).await).await
+    }
+
     /// There and back, with customers in the shop all the while.
     async fn comes_and_goes(&self) {
-        let before = self.fingerprints().await;
+        let before = self.state().await;
         let fleet = self.fleet();
         let ada = Person::at(&fleet).await;
         let customers = Customers::come(self.shop.port());
-        let id = approved(&ada, "wf-golden4").await;
+        let id = self.approved(&ada).await;
         let story = ada.until_ended(&id, Ending::Done).await;
         self.assert_in_service(&story).await;
         let told = report(&fleet, &id);
@@ -190,7 +198,7 @@ impl Case {
         for task in ["diff", "migrate", "release", "contract", "drill", "reconcile", "publish"] {
             assert_eq!(story.outcome(task), "done", "{task}\n{}", story.told());
         }
-        let now = self.fingerprints().await;
+        let now = self.state().await;
         assert_eq!(now.revision, "v3");
         assert!(now.published.is_some());
         assert_eq!(self.shop.get("/payments").as_array().map(Vec::len), Some(DRILLED));
@@ -204,7 +212,7 @@ impl Case {
     async fn assert_goes(&self, ada: &Person, id: &WorkflowId, before: &Fingerprints) {
         assert_eq!(ada.undo(id).await, Vec::<String>::new());
         let story = ada.until_ended(id, Ending::Undone).await;
-        assert_eq!(self.fingerprints().await, *before, "{}", story.told());
+        assert_eq!(self.state().await, *before, "{}", story.told());
         // What cannot be taken back is told, and nothing else is there.
         let residue = story.residue();
         let told =
@@ -213,48 +221,8 @@ impl Case {
         assert!(made.len() == DRILLED && made.iter().all(told), "{residue:?} {made:?}");
     }
 
-    async fn fingerprints(&self) -> Fingerprints {
-        // The table in which migrations are remembered is no part of the shop.
-        let schema = self.shop.database.schema().await.into_iter();
-        let schema = schema.filter(|line| !line.contains("deadelus")).collect();
-        let pointer = self.folder.path().join("published/public.json");
-        let received = |p: &Value| p["amount_received"].as_i64().unwrap();
-        let refunds: Vec<Value> = self.provider.lists("refunds");
-        let refunded: i64 = refunds.iter().map(|r| r["amount"].as_i64().unwrap()).sum();
-        Fingerprints {
-            schema,
-            revision: self.shop.revision(),
-            published: fs::read_to_string(pointer).ok(),
-            paid: self.made().iter().map(received).sum::<i64>() - refunded,
-        }
-    }
-
     /// Every payment that the provider has.
     fn made(&self) -> Vec<Value> {
         self.provider.lists("payment_intents")
     }
-}
-
-/// Asks in the words of the request. Which revision it is cannot be guessed.
-async fn proposal(ada: &Person) -> pb::PlanProposal {
-    match ada.ask(WORDS, &[]).await {
-        Planned::NoPlan(no) => assert!(no.problems[0].contains("param revision"), "{no:?}"),
-        other => panic!("{other:?}"),
-    }
-    let proposal = match ada.ask(WORDS, &[("revision", "v3")]).await {
-        Planned::Proposal(proposal) => proposal,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(proposal.blueprint, "payment-endpoint", "{}", proposal.because);
-    proposal
-}
-
-/// Approves what comes.
-async fn approved(ada: &Person, id: &str) -> WorkflowId {
-    let proposal = proposal(ada).await;
-    let id = id.parse().unwrap();
-    let json = std::str::from_utf8(&proposal.plan_json).unwrap();
-    assert_eq!(ada.submit(&id, json, &proposal.plan_digest).await, Vec::<String>::new());
-    assert_eq!(ada.approve(&id, &proposal.plan_digest).await, Vec::<String>::new());
-    id
 }

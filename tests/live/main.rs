@@ -29,6 +29,7 @@ mod quiet;
 mod readme;
 mod replicas;
 mod scale;
+mod scene;
 mod shop;
 mod slots;
 mod story;

@@ -14,6 +14,7 @@ use super::{Case, V4, approved, committed};
 use crate::{
     person::Person,
     quiet,
+    scene::Scene,
     shop::{Engine, Shop},
 };
 
@@ -27,7 +28,7 @@ const EXAMPLES_MAX: &str = "40";
 async fn schemathesis_finds_nothing_on_the_service_that_has_subscriptions() {
     let _others = quiet::among_others().await;
     let Some(schemathesis) = Schemathesis::installed() else { return };
-    let case = Case::open("outsider", Engine::Sqlite).unwrap();
+    let case = Case::open("outsider", Engine::Sqlite).await.unwrap();
     let fleet = case.fleet();
     let ada = Person::at(&fleet).await;
     let id = approved(&ada, "wf-golden1", &V4).await;
