@@ -7,10 +7,15 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Who may depend on whom, and why on nobody else.
-const ALLOWED: [(&str, &[&str], &str); 22] = [
+const ALLOWED: [(&str, &[&str], &str); 23] = [
     ("deadelus-proto", &[], "the language knows nobody who speaks it"),
     ("deadelus-mesh", &["deadelus-proto"], "the fabric carries messages, whoever sends them"),
     ("deadelus-core", &["deadelus-proto"], "the decision is pure: no fabric, no IO"),
+    (
+        "deadelus-view",
+        &["deadelus-proto", "deadelus-core", "deadelus-mesh"],
+        "who only looks and asks needs no orchestrator, and decides nothing",
+    ),
     (
         "deadelus-orchestrator",
         &["deadelus-proto", "deadelus-core", "deadelus-mesh"],
@@ -18,7 +23,7 @@ const ALLOWED: [(&str, &[&str], &str); 22] = [
     ),
     (
         "deadelus-cli",
-        &["deadelus-proto", "deadelus-core", "deadelus-mesh", "deadelus-orchestrator"],
+        &["deadelus-proto", "deadelus-core", "deadelus-mesh", "deadelus-view"],
         "a person talks to the orchestrator, never to a specialist",
     ),
     (

@@ -9,7 +9,12 @@ use std::{
 
 use deadelus_proto::WorkflowId;
 
-use crate::{args::Place, client::Client, error::CliError, exit::Exit};
+use crate::{
+    args::Place,
+    client::{self, Client},
+    error::CliError,
+    exit::Exit,
+};
 
 /// What stands for the ids on standard input.
 const STANDARD_INPUT: &str = "-";
@@ -28,12 +33,12 @@ pub(crate) async fn each(
     act: impl AsyncFn(&Client, &WorkflowId) -> Result<Exit, CliError>,
 ) -> Result<Exit, CliError> {
     if id != STANDARD_INPUT {
-        let client = Client::connect(place).await?;
+        let client = client::connect(place).await?;
         let id = client.workflow_id(id).await?;
         return act(&client, &id).await;
     }
     let ids = arguments(id)?;
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     all(&ids, async |id| act(&client, id).await).await
 }
 

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use deadelus_mesh::{MeshError, config::ConfigError};
 use deadelus_proto::pb::{NeedsAnswers, Question};
+use deadelus_view::ViewError;
 
 use crate::{exit::Exit, term};
 
@@ -174,6 +175,19 @@ impl CliError {
     /// Whether the reader of our output has simply gone away.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<ViewError> for CliError {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::NoOrchestrator => Self::NoOrchestrator,
+            ViewError::NoWorkflow(id) => Self::NoWorkflow(id),
+            ViewError::BadId(what) => Self::Usage(what),
+            ViewError::Log { workflow, problem } => Self::Log { workflow, problem },
+            ViewError::Nats { what, source } => Self::Nats { what, source },
+            ViewError::Mesh(error) => Self::Mesh(error),
+        }
     }
 }
 

@@ -11,29 +11,21 @@ mod commands;
 mod dead;
 mod error;
 mod exit;
-#[cfg(test)]
-mod fixture;
-mod history;
 mod home;
-mod ids;
-mod lines;
-mod plan_view;
-mod report;
 mod screen;
-mod services;
-mod shelves;
-mod slot_view;
 mod supervise;
-mod table;
 mod term;
-mod time;
-mod timeline;
-mod ways_out;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use deadelus_proto::WorkflowId;
+#[cfg(test)]
+use deadelus_view::fixture;
+use deadelus_view::{
+    history, ids, lines, plan_view, report, services, shelves, slot_view, table, time, timeline,
+    ways_out,
+};
 
 use crate::{
     args::{Cli, Command, Decision, Look, Place},

@@ -11,14 +11,14 @@ use deadelus_proto::pb::{self, NeedsAnswers};
 use super::plan;
 use crate::{
     args::{Answer, Place},
-    client::Client,
+    client::{self, Client},
     error::CliError,
     exit::Exit,
     term,
 };
 
 pub(crate) async fn run(place: &Place, args: &Answer) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let mut answers: HashMap<String, String> = args.answers.iter().cloned().collect();
     if answers.is_empty() && io::stdin().is_terminal() {
         match send(&client, &args.draft, HashMap::new()).await {

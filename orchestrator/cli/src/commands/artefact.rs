@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::{
     args::{self, Place},
-    client::Client,
+    client::{self, Client},
     error::CliError,
     exit::Exit,
 };
@@ -17,7 +17,7 @@ use crate::{
 const PREFIX_MIN_CHARS: usize = 8;
 
 pub(crate) async fn run(place: &Place, args: &args::Artefact) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let sha256 = match args.sha256.parse() {
         Ok(whole) => whole,
         Err(_) => find(&client, &args.sha256).await?,

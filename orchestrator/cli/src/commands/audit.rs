@@ -177,7 +177,7 @@ fn show(audited: &Audited, output: Output) -> Result<Exit, CliError> {
     if output.is_json() {
         term::say_json(audited)?;
     } else {
-        term::say(&text(audited, Term::stdout()))?;
+        term::say(&text(audited, term::stdout()))?;
     }
     Ok(if audited.intact { Exit::Done } else { Exit::Failed })
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     args::{Blueprints, Place, PlanFormat},
-    client::Client,
+    client,
     error::CliError,
     exit::Exit,
     table::table,
@@ -66,7 +66,7 @@ struct Param {
 }
 
 pub(crate) async fn run(place: &Place, args: &Blueprints) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let name = args.name.clone().unwrap_or_default();
     let answer: BlueprintsAnswer =
         client.ask(Api::Blueprints, &BlueprintsRequest { name: name.clone() }).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn run(place: &Place, args: &Blueprints) -> Result<Exit, CliErr
 fn list(cards: &[BlueprintCard], output: PlanFormat) -> Result<(), CliError> {
     match output {
         PlanFormat::Text => {
-            let term = Term::stdout();
+            let term = term::stdout();
             let row = |c: &BlueprintCard| {
                 // The whole path is long, and stands in the explanation.
                 let file = c.source.rsplit('/').next().unwrap_or_default();
@@ -112,7 +112,7 @@ fn explain(card: &BlueprintCard, output: PlanFormat) -> Result<(), CliError> {
         }
         PlanFormat::Text => {
             let explained = Explained::deserialize(whole).map_err(damaged)?;
-            term::say(&text(card, &explained, Term::stdout()))
+            term::say(&text(card, &explained, term::stdout()))
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     args::{Dead, Letters, ListFormat, Output, Place},
     bulk,
-    client::Client,
+    client::{self, Client},
     dead::{self, Letter},
     error::CliError,
     exit::Exit,
@@ -27,7 +27,7 @@ struct Row {
 
 pub(crate) async fn run(place: &Place, command: &Dead) -> Result<Exit, CliError> {
     match command {
-        Dead::List { output } => list(&Client::connect(place).await?, *output).await,
+        Dead::List { output } => list(&client::connect(place).await?, *output).await,
         Dead::Show(letters) => {
             let output = letters.output;
             let show = async |client: &Client, letter: Letter| {
@@ -62,7 +62,7 @@ async fn each(
     act: impl AsyncFn(&Client, Letter) -> Result<Exit, CliError>,
 ) -> Result<Exit, CliError> {
     let numbers = bulk::arguments(&letters.number)?;
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let one = async |number: &u64| act(&client, dead::get(&client, *number).await?).await;
     match &numbers[..] {
         [only] => one(only).await,
@@ -79,7 +79,7 @@ async fn list(client: &Client, output: ListFormat) -> Result<Exit, CliError> {
         }
         ListFormat::Json => term::say_json(&letters.iter().map(row).collect::<Vec<_>>())?,
         ListFormat::Text if letters.is_empty() => term::say_line("no dead letters")?,
-        ListFormat::Text => term::say(&text(&letters, time::now_unix_ms(), Term::stdout()))?,
+        ListFormat::Text => term::say(&text(&letters, time::now_unix_ms(), term::stdout()))?,
     }
     Ok(Exit::Done)
 }
@@ -114,7 +114,7 @@ fn shown(letter: &Letter, output: Output) -> Result<Exit, CliError> {
         term::say_json(&row(letter))?;
         return Ok(Exit::Done);
     }
-    let (width, row) = (Term::stdout().width, row(letter));
+    let (width, row) = (term::stdout().width, row(letter));
     let mut out = format!("letter {}, {} bytes\n", row.number, row.bytes);
     for (name, text) in [("what", &row.what), ("reason", &row.reason), ("from", &row.subject)] {
         out.push_str(&hang(&format!("  {name:<7}"), text, width));

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Output, Place},
-    client::Client,
+    client::{self, Client},
     error::CliError,
     exit::Exit,
     home::Home,
@@ -51,7 +51,7 @@ enum Level {
 pub(crate) async fn run(place: &Place, output: Output) -> Result<Exit, CliError> {
     let home = Home::at(&place.home)?;
     let mut findings = processes(&home)?;
-    match Client::connect(place).await {
+    match client::connect(place).await {
         Ok(client) => mesh(&client, &home, &mut findings).await?,
         Err(error) => {
             let next = error.next().unwrap_or_default();
@@ -61,7 +61,7 @@ pub(crate) async fn run(place: &Place, output: Output) -> Result<Exit, CliError>
     if output.is_json() {
         term::say_json(&findings)?;
     } else {
-        term::say(&show(&findings, Term::stdout()))?;
+        term::say(&show(&findings, term::stdout()))?;
     }
     let worst = findings.iter().map(|f| f.level).max();
     Ok(if worst == Some(Level::Fail) { Exit::Failed } else { Exit::Done })

@@ -24,7 +24,7 @@ pub(crate) fn run(place: &Place, args: &Down) -> Result<Exit, CliError> {
     } else if stopped.is_empty() {
         term::say_line(&format!("nothing runs in {}", home.path().display()))?;
     } else {
-        term::say(&show(Term::stdout(), &stopped))?;
+        term::say(&show(term::stdout(), &stopped))?;
     }
     Ok(if remains { Exit::Failed } else { Exit::Done })
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Lint, Place},
-    client::Client,
+    client,
     error::CliError,
     exit::Exit,
     term,
@@ -33,7 +33,7 @@ struct Problem<'a> {
 
 pub(crate) async fn run(place: &Place, args: &Lint) -> Result<Exit, CliError> {
     let text = read(args)?;
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let answer: LintAnswer = client.ask(Api::Lint, &LintRequest { text }).await?;
     let file = args.file.display().to_string();
     if args.output.is_json() {

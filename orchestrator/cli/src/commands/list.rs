@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     args::{List, ListFormat, Place},
-    client::Client,
+    client,
     error::CliError,
     exit::Exit,
     shelves::{self, Newest},
@@ -39,14 +39,14 @@ struct Row<'a> {
 }
 
 pub(crate) async fn run(place: &Place, args: &List) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let lists = client.lists().await?;
     let state = args.state.as_deref();
     match (args.output, args.limit) {
         (ListFormat::Text, limit) => {
             let limit = limit.unwrap_or(ENDED_SHOWN_LINES);
             let newest = Box::pin(shelves::newest(&lists, state, limit)).await?;
-            term::say(&text(&newest, time::now_unix_ms(), Term::stdout()))?;
+            term::say(&text(&newest, time::now_unix_ms(), term::stdout()))?;
         }
         (format @ (ListFormat::Ids | ListFormat::Json), Some(limit)) => {
             let newest = Box::pin(shelves::newest(&lists, state, limit)).await?;

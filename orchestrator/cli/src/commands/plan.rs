@@ -10,15 +10,15 @@ use deadelus_proto::{
 
 use crate::{
     args::{Place, Plan, PlanFormat, Wish},
-    client::Client,
+    client::{self, Client},
     error::CliError,
     exit::Exit,
     plan_view::{self, Origin},
-    term::{self, Term},
+    term,
 };
 
 pub(crate) async fn run(place: &Place, args: &Plan) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let (plan, origin) = make(&client, &args.wish).await?;
     show(&client, &plan, &origin, args.output).await?;
     Ok(Exit::Done)
@@ -49,7 +49,7 @@ pub(crate) async fn text(
     origin: &Origin,
 ) -> Result<String, CliError> {
     let outputs = plan_view::outputs(&client.cards().await?);
-    Ok(plan_view::text(plan, origin, &outputs, Term::stdout()))
+    Ok(plan_view::text(plan, origin, &outputs, term::stdout()))
 }
 
 /// The same plan with another priority: another plan, with another digest.

@@ -1,6 +1,5 @@
 //! `deadelus report`: what a workflow came to, in the form somebody wants it.
 
-use deadelus_mesh::objects;
 use deadelus_proto::WorkflowId;
 
 use crate::{
@@ -9,8 +8,8 @@ use crate::{
     error::CliError,
     exit::Exit,
     history::History,
-    report::{self, Report, Stored},
-    term::{self, Term},
+    report::Report,
+    term,
 };
 
 pub(crate) async fn run(
@@ -34,26 +33,11 @@ pub(crate) async fn at_the_end(
 }
 
 async fn print(client: &Client, history: &History, format: ReportFormat) -> Result<(), CliError> {
-    let stored = fetch(client, history).await?;
-    let Some(report) = Report::of(history, &stored) else {
-        let problem = history.alarms().join("; ");
-        return Err(CliError::Log { workflow: history.id().to_string(), problem });
-    };
+    let report = Report::fetch(client, history).await?;
     match format {
-        ReportFormat::Text => term::say(&report.text(Term::stdout())),
+        ReportFormat::Text => term::say(&report.text(term::stdout())),
         ReportFormat::Md => term::say(&report.markdown()),
         ReportFormat::Html => term::say(&report.html()),
         ReportFormat::Json => term::say_json(&report),
     }
-}
-
-/// The outputs that a report reads and that were too large for the log.
-async fn fetch(client: &Client, history: &History) -> Result<Stored, CliError> {
-    let mut stored = Stored::new();
-    for artefact in history.workflow().map(report::stored).unwrap_or_default() {
-        let bytes = objects::get(&client.mesh, &artefact).await?;
-        let value = serde_json::from_slice(&bytes).map_err(CliError::nats("read an artefact"))?;
-        stored.insert(artefact.sha256, value);
-    }
-    Ok(stored)
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{plan, watch};
 use crate::{
     args::{Place, Run},
-    client::{Client, Heard},
+    client::{self, Client, Heard},
     error::CliError,
     exit::Exit,
     ids, term,
@@ -25,7 +25,7 @@ struct Begun<'a> {
 }
 
 pub(crate) async fn run(place: &Place, args: &Run) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let (checked, origin) = plan::make(&client, &args.wish).await?;
     let checked = match args.priority {
         Some(priority) => plan::with_priority(&client, &checked, priority).await?,

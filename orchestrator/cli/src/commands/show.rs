@@ -2,7 +2,7 @@
 
 use deadelus_core::{Status, TaskStatus, Workflow};
 use deadelus_proto::WorkflowId;
-use serde::Serialize;
+use deadelus_view::standing;
 
 use crate::{
     args::Output,
@@ -16,36 +16,6 @@ use crate::{
     time,
 };
 
-#[derive(Serialize)]
-struct Shown {
-    workflow: String,
-    status: String,
-    request: String,
-    target: Option<String>,
-    title: String,
-    plan_digest: String,
-    submitted_by: String,
-    traceparent: String,
-    accepted_unix_ms: i64,
-    updated_unix_ms: i64,
-    reason: Option<String>,
-    gates: Vec<GateShown>,
-    tasks: Vec<Line>,
-    residue: Vec<String>,
-    alarms: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct GateShown {
-    gate: String,
-    reason: String,
-    since_unix_ms: i64,
-    asks: String,
-    deadline_unix_ms: Option<i64>,
-    approved: Option<bool>,
-    by: String,
-}
-
 pub(crate) async fn run(
     client: &Client,
     id: &WorkflowId,
@@ -53,14 +23,11 @@ pub(crate) async fn run(
 ) -> Result<Exit, CliError> {
     let history = client.history(id).await?;
     let now = time::now_unix_ms();
-    let Some(workflow) = history.workflow() else {
-        let problem = history.alarms().join("; ");
-        return Err(CliError::Log { workflow: id.to_string(), problem });
-    };
+    let workflow = history.accepted()?;
     if output.is_json() {
-        term::say_json(&shown(&history, workflow, now))?;
+        term::say_json(&standing::standing(&history, workflow, now))?;
     } else {
-        term::say(&text(&history, workflow, now, Term::stdout()))?;
+        term::say(&text(&history, workflow, now, term::stdout()))?;
     }
     Ok(Exit::Done)
 }
@@ -81,57 +48,14 @@ pub(crate) fn exit_of(history: &History) -> Exit {
 
 /// `running`, in the colour of what it means.
 pub(crate) fn status(history: &History, workflow: &Workflow) -> (Tone, String) {
-    if history.needs_reconcile() {
-        return (Tone::Bad, "needs-reconcile".to_owned());
-    }
-    let status = workflow.status();
-    let tone = match status {
+    let tone = match workflow.status() {
+        _ if history.needs_reconcile() => Tone::Bad,
         Status::Ended(deadelus_core::Ending::Done) => Tone::Good,
         Status::Stuck => Tone::Bad,
         Status::Ended(_) | Status::Approval | Status::Paused | Status::TakingBack => Tone::Warn,
         Status::Running => Tone::Busy,
     };
-    (tone, status.to_string())
-}
-
-fn shown(history: &History, workflow: &Workflow, now: i64) -> Shown {
-    let plan = workflow.plan();
-    let gates = workflow.gates().iter().map(|(gate, state)| GateShown {
-        gate: gate.to_string(),
-        reason: state.reason.clone(),
-        since_unix_ms: state.since_unix_ms,
-        asks: state.asks.clone(),
-        deadline_unix_ms: state.deadline_unix_ms,
-        approved: state.decision.as_ref().map(|(approved, _, _)| *approved),
-        by: state.decision.as_ref().map(|(_, by, _)| by.clone()).unwrap_or_default(),
-    });
-    Shown {
-        workflow: workflow.id().to_string(),
-        status: status(history, workflow).1,
-        request: plan.plan().request.clone(),
-        target: plan.plan().target.clone(),
-        title: plan.plan().title.clone(),
-        plan_digest: plan.digest().to_string(),
-        submitted_by: workflow.submitted_by().to_owned(),
-        traceparent: workflow.traceparent().to_owned(),
-        accepted_unix_ms: workflow.accepted_unix_ms(),
-        updated_unix_ms: workflow.last_unix_ms(),
-        reason: reason(workflow),
-        gates: gates.collect(),
-        tasks: lines::lines(history, now),
-        residue: workflow
-            .residue()
-            .into_iter()
-            .map(|r| format!("{}: {}", r.task, r.what))
-            .collect(),
-        alarms: history.alarms().to_vec(),
-    }
-}
-
-/// Why it ended, or why nothing more starts.
-fn reason(workflow: &Workflow) -> Option<String> {
-    let ended = workflow.ended().map(|(_, reason)| reason);
-    ended.or(workflow.pause().map(|pause| pause.reason.as_str())).map(str::to_owned)
+    (tone, standing::status(history, workflow))
 }
 
 fn text(history: &History, workflow: &Workflow, now: i64, term: Term) -> String {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Output, Place},
-    client::Client,
+    client,
     error::CliError,
     exit::Exit,
     services,
@@ -24,7 +24,7 @@ struct Row {
 }
 
 pub(crate) async fn run(place: &Place, output: Output) -> Result<Exit, CliError> {
-    let client = Client::connect(place).await?;
+    let client = client::connect(place).await?;
     let (cards, answering) =
         tokio::try_join!(client.cards(), services::ping(&client.mesh, EVERYBODY))?;
     let rows: Vec<Row> = cards
@@ -39,7 +39,7 @@ pub(crate) async fn run(place: &Place, output: Output) -> Result<Exit, CliError>
     } else if rows.is_empty() {
         term::say_line("no specialist has been here yet; start them with `deadelus up`")?;
     } else {
-        let term = Term::stdout();
+        let term = term::stdout();
         let text: Vec<String> = rows.iter().map(|row| text(row, term)).collect();
         term::say(&text.join("\n"))?;
     }

@@ -39,7 +39,7 @@ pub(crate) async fn run(
     if output.is_json() {
         term::say_json(&trace(&history, now))?;
     } else {
-        term::say(&text(&history, now, Term::stdout()))?;
+        term::say(&text(&history, now, term::stdout()))?;
     }
     Ok(Exit::Done)
 }

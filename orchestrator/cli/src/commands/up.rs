@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     args::{Place, Up},
-    client::Client,
+    client,
     error::CliError,
     exit::Exit,
     home::Home,
@@ -26,7 +26,7 @@ pub(crate) async fn run(place: &Place, args: &Up) -> Result<Exit, CliError> {
     if args.output.is_json() {
         term::say_json(&raised)?;
     } else {
-        term::say(&show(Term::stdout(), &raised))?;
+        term::say(&show(term::stdout(), &raised))?;
     }
     let failed: Vec<&Standing> =
         raised.processes.iter().filter(|p| p.state == State::Failed).collect();
@@ -47,7 +47,7 @@ async fn wait(place: &Place, home: &Home, raised: &Raised) -> Result<Exit, CliEr
     let own = raised.processes.iter().filter(|p| p.name != crate::supervise::fleet::NATS);
     let wanted = own.count();
     let place = Place { nats_url: Some(raised.nats_url.clone()), ..place.clone() };
-    let client = Client::connect(&place).await?;
+    let client = client::connect(&place).await?;
     let begun = Instant::now();
     loop {
         let answered = services::ping(&client.mesh, wanted).await?.len();

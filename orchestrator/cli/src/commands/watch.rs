@@ -44,7 +44,7 @@ pub(crate) async fn follow(
     id: &WorkflowId,
     output: Output,
 ) -> Result<Exit, CliError> {
-    let term = Term::stdout();
+    let term = term::stdout();
     let mut view = View::new(term, output.is_json());
     let history = match watch(client, id, &mut view).await? {
         Some(history) => history,

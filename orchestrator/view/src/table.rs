@@ -5,7 +5,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use crate::term::{Term, Tone};
 
 /// A table without lines: its head, then one row after the other.
-pub(crate) fn table(term: Term, head: &[&str], rows: Vec<Vec<(Tone, String)>>) -> String {
+pub fn table(term: Term, head: &[&str], rows: Vec<Vec<(Tone, String)>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);

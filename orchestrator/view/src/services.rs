@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::CliError;
+use crate::ViewError;
 
 /// The subject that every micro service answers (ADR-32 of NATS).
 const PING: &str = "$SRV.PING";
@@ -24,24 +24,24 @@ const SILENCE_MAX: Duration = Duration::from_millis(60);
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Service {
+pub struct Service {
     /// `deadelus-db`
-    pub(crate) name: String,
+    pub name: String,
     /// Of the program.
-    pub(crate) version: String,
+    pub version: String,
     /// What it says of itself: `instance`.
     #[serde(default)]
-    pub(crate) metadata: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Service {
     /// `db`
-    pub(crate) fn kind(&self) -> &str {
+    pub fn kind(&self) -> &str {
         self.name.strip_prefix(PREFIX).unwrap_or(&self.name)
     }
 
     /// `db-7f3a`
-    pub(crate) fn instance(&self) -> &str {
+    pub fn instance(&self) -> &str {
         self.metadata.get("instance").map_or("?", String::as_str)
     }
 }
@@ -51,15 +51,15 @@ impl Service {
 ///
 /// # Errors
 /// When nothing can be sent.
-pub(crate) async fn ping(mesh: &Mesh, expected: usize) -> Result<Vec<Service>, CliError> {
+pub async fn ping(mesh: &Mesh, expected: usize) -> Result<Vec<Service>, ViewError> {
     let client: &Client = &mesh.client;
     let inbox = client.new_inbox();
     let mut answers =
-        client.subscribe(inbox.clone()).await.map_err(CliError::nats("listen for services"))?;
+        client.subscribe(inbox.clone()).await.map_err(ViewError::nats("listen for services"))?;
     client
         .publish_with_reply(PING, inbox, bytes::Bytes::new())
         .await
-        .map_err(CliError::nats("ask for services"))?;
+        .map_err(ViewError::nats("ask for services"))?;
     let deadline = Instant::now() + ANSWERS_WITHIN;
     let mut services = vec![];
     while services.len() < expected {

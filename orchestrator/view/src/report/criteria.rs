@@ -13,23 +13,23 @@ use crate::history::History;
 
 /// One criterion of the plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Criterion {
+pub struct Criterion {
     /// As the plan says it.
-    pub(crate) criterion: String,
-    pub(crate) kind: Kind,
+    pub criterion: String,
+    pub kind: Kind,
     /// The task that measures it.
-    pub(crate) checked_by: String,
-    pub(crate) verdict: Verdict,
+    pub checked_by: String,
+    pub verdict: Verdict,
     /// Why it is not met; empty where it is.
-    pub(crate) reason: String,
+    pub reason: String,
     /// What that task measured.
-    pub(crate) checks: Vec<Checked>,
+    pub checks: Vec<Checked>,
 }
 
 /// What a plan calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
+pub enum Kind {
     /// It has succeeded when this holds.
     Success,
     /// This holds whatever else is reached.
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
 /// Whether it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
+pub enum Verdict {
     Met,
     NotMet,
     /// Nobody has looked, or nobody could.

@@ -12,7 +12,7 @@ use std::{
 use deadelus_mesh::lists::{Line, Lists, Shelf};
 use deadelus_proto::pb::WorkflowSummary;
 
-use crate::error::CliError;
+use crate::ViewError;
 
 /// States that only an open workflow is in: nothing else has to be read.
 const OPEN_STATES: [&str; 6] =
@@ -23,21 +23,20 @@ const LATEST_WINDOW: usize = 64;
 
 /// The open ones, and the newest of those that have ended.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Newest {
+pub struct Newest {
     /// The last begun first.
-    pub(crate) open: Vec<Line>,
+    pub open: Vec<Line>,
     /// The last ended first.
-    pub(crate) ended: Vec<Line>,
+    pub ended: Vec<Line>,
     /// Further ones that have ended.
-    pub(crate) more: u64,
+    pub more: u64,
 }
 
 /// Every open workflow, and at most `limit` that have ended; only those in a state, if one is given.
-pub(crate) async fn newest(
-    lists: &Lists,
-    state: Option<&str>,
-    limit: usize,
-) -> Result<Newest, CliError> {
+///
+/// # Errors
+/// When the list cannot be read.
+pub async fn newest(lists: &Lists, state: Option<&str>, limit: usize) -> Result<Newest, ViewError> {
     let (open, mut ended) = open_shelf(lists, state).await?;
     if state.is_some_and(|state| OPEN_STATES.contains(&state)) {
         return Ok(Newest { open, ended, more: 0 });
@@ -53,11 +52,14 @@ pub(crate) async fn newest(
 }
 
 /// Every line once, the open ones first, then the others as they are on their shelves.
-pub(crate) async fn each(
+///
+/// # Errors
+/// When the list cannot be read, and those of `act`.
+pub async fn each<E: From<ViewError>>(
     lists: &Lists,
     state: Option<&str>,
-    mut act: impl FnMut(&Line) -> Result<(), CliError>,
-) -> Result<(), CliError> {
+    mut act: impl FnMut(&Line) -> Result<(), E>,
+) -> Result<(), E> {
     let (open, ended) = open_shelf(lists, state).await?;
     let mut seen = HashSet::new();
     for line in open.iter().chain(&ended) {
@@ -68,8 +70,8 @@ pub(crate) async fn each(
         return Ok(());
     }
     for shelf in [Shelf::Ended, Shelf::Archived] {
-        let mut walk = lists.walk(shelf, 0).await?;
-        while let Some(line) = walk.next().await? {
+        let mut walk = lists.walk(shelf, 0).await.map_err(ViewError::from)?;
+        while let Some(line) = walk.next().await.map_err(ViewError::from)? {
             if is_wanted(&line, state) && seen.insert(line.summary.workflow_id.clone()) {
                 act(&line)?;
             }
@@ -79,7 +81,10 @@ pub(crate) async fn each(
 }
 
 /// The id of the workflow that was begun last; none when there is none.
-pub(crate) async fn latest(lists: &Lists) -> Result<Option<String>, CliError> {
+///
+/// # Errors
+/// When the list cannot be read.
+pub async fn latest(lists: &Lists) -> Result<Option<String>, ViewError> {
     let (open, ended) = open_shelf(lists, None).await?;
     let mut lines: Vec<Line> = open.into_iter().chain(ended).collect();
     let begun = |lines: &[Line]| lines.iter().map(|line| line.summary.started_unix_ms).max();
@@ -106,7 +111,7 @@ pub(crate) async fn latest(lists: &Lists) -> Result<Option<String>, CliError> {
 async fn open_shelf(
     lists: &Lists,
     state: Option<&str>,
-) -> Result<(Vec<Line>, Vec<Line>), CliError> {
+) -> Result<(Vec<Line>, Vec<Line>), ViewError> {
     let (mut open, mut ended) = (vec![], vec![]);
     let mut walk = lists.walk(Shelf::Open, 0).await?;
     while let Some(line) = walk.next().await? {
@@ -123,7 +128,11 @@ async fn open_shelf(
 }
 
 /// Adds the newest that have ended to those that are not shelved yet; how many there are in all.
-async fn latest_ended(lists: &Lists, limit: usize, ended: &mut Vec<Line>) -> Result<u64, CliError> {
+async fn latest_ended(
+    lists: &Lists,
+    limit: usize,
+    ended: &mut Vec<Line>,
+) -> Result<u64, ViewError> {
     let fresh = ended.len() as u64;
     for shelf in [Shelf::Ended, Shelf::Archived] {
         if ended.len() < limit {
@@ -140,7 +149,7 @@ async fn filtered(
     state: &str,
     limit: usize,
     ended: &mut Vec<Line>,
-) -> Result<u64, CliError> {
+) -> Result<u64, ViewError> {
     let mut total = ended.len() as u64;
     let mut newest = VecDeque::new();
     for shelf in [Shelf::Archived, Shelf::Ended] {

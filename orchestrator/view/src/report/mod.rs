@@ -15,162 +15,179 @@ mod waterfall;
 use std::collections::BTreeMap;
 
 use deadelus_core::{Ending, Status, Workflow};
+use deadelus_mesh::objects;
 use deadelus_proto::Sha256;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    Client, ViewError,
     history::History,
     plan_view,
+    standing::status,
     term::Term,
     timeline::{self, Try},
 };
-pub(crate) use criteria::Criterion;
-pub(crate) use facts::stored;
-pub(crate) use figures::Figure;
-pub(crate) use plan::{Crew, Phase, Risk, Step, WayBack};
+pub use criteria::Criterion;
+pub use facts::stored;
+pub use figures::Figure;
+pub use plan::{Crew, Phase, Risk, Step, WayBack};
 
 /// Outputs that travelled by reference, fetched.
-pub(crate) type Stored = BTreeMap<Sha256, Value>;
+pub type Stored = BTreeMap<Sha256, Value>;
 
 /// The whole report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Report {
-    pub(crate) workflow: String,
-    pub(crate) title: String,
+pub struct Report {
+    pub workflow: String,
+    pub title: String,
     /// In the person's words.
-    pub(crate) request: String,
-    pub(crate) target: String,
+    pub request: String,
+    pub target: String,
     /// `done`, `undone`, `stuck`, `running`, …
-    pub(crate) status: String,
+    pub status: String,
     /// Whether it has ended.
-    pub(crate) is_over: bool,
+    pub is_over: bool,
     /// The outcome in a sentence, held to the criteria of the plan once it is over.
-    pub(crate) outcome: String,
+    pub outcome: String,
     /// What the plan wanted to reach, and whether it is.
-    pub(crate) criteria: Vec<Criterion>,
-    pub(crate) started_unix_ms: i64,
-    pub(crate) updated_unix_ms: i64,
-    pub(crate) submitted_by: String,
+    pub criteria: Vec<Criterion>,
+    pub started_unix_ms: i64,
+    pub updated_unix_ms: i64,
+    pub submitted_by: String,
     /// Who approved the plan; empty when nobody had to.
-    pub(crate) approved_by: String,
-    pub(crate) plan_digest: String,
+    pub approved_by: String,
+    pub plan_digest: String,
     /// Before and after, where something was measured.
-    pub(crate) figures: Vec<Figure>,
+    pub figures: Vec<Figure>,
     /// Changes that stand.
-    pub(crate) kept: Vec<Change>,
+    pub kept: Vec<Change>,
     /// Changes that were tried and are taken back, or are to be.
-    pub(crate) taken_back: Vec<Change>,
+    pub taken_back: Vec<Change>,
     /// Each diagnosis, in order.
-    pub(crate) found: Vec<Diagnosis>,
+    pub found: Vec<Diagnosis>,
     /// The budget's verdict.
-    pub(crate) budget: Option<Budget>,
+    pub budget: Option<Budget>,
     /// Tasks that failed and changed nothing.
-    pub(crate) failed: Vec<Failed>,
-    pub(crate) checks: Vec<Checked>,
-    pub(crate) artefacts: Vec<Evidence>,
+    pub failed: Vec<Failed>,
+    pub checks: Vec<Checked>,
+    pub artefacts: Vec<Evidence>,
     /// What taking back left behind.
-    pub(crate) residue: Vec<String>,
+    pub residue: Vec<String>,
     /// Where what happened is not what was approved.
-    pub(crate) deviations: Vec<String>,
+    pub deviations: Vec<String>,
     /// Retries, lost workers, timeouts, late effects.
-    pub(crate) incidents: Vec<String>,
+    pub incidents: Vec<String>,
     /// Every task of the plan.
-    pub(crate) tasks: Vec<Step>,
+    pub tasks: Vec<Step>,
     /// Who had a part in it.
-    pub(crate) specialists: Vec<Crew>,
+    pub specialists: Vec<Crew>,
     /// Its phases, in order.
-    pub(crate) phases: Vec<Phase>,
+    pub phases: Vec<Phase>,
     /// What might have gone wrong.
-    pub(crate) risks: Vec<Risk>,
+    pub risks: Vec<Risk>,
     /// The way back of every change.
-    pub(crate) ways_back: Vec<WayBack>,
+    pub ways_back: Vec<WayBack>,
     /// Every try, at doing and at taking back, in order.
-    pub(crate) tries: Vec<Try>,
+    pub tries: Vec<Try>,
     /// The command that takes back what stands; empty when nothing stands.
-    pub(crate) undo: String,
+    pub undo: String,
     /// Of the trace that covers the whole workflow; may be empty.
-    pub(crate) trace_id: String,
+    pub trace_id: String,
 }
 
 /// One thing that was changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Change {
-    pub(crate) task: String,
-    pub(crate) title: String,
+pub struct Change {
+    pub task: String,
+    pub title: String,
     /// `db.create_index`
-    pub(crate) does: String,
+    pub does: String,
     /// What exactly: the statement, the revision.
-    pub(crate) what: String,
+    pub what: String,
     /// Why it was taken back; empty for what is kept.
-    pub(crate) reason: String,
+    pub reason: String,
     /// How it can be, or was, taken back.
-    pub(crate) way_back: String,
+    pub way_back: String,
     /// Whether it is certain that it does not stand any more.
-    pub(crate) is_gone: bool,
+    pub is_gone: bool,
 }
 
 /// What a diagnosis found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Diagnosis {
-    pub(crate) task: String,
+pub struct Diagnosis {
+    pub task: String,
     /// Whether it describes what is now: nothing that stands came after it.
-    pub(crate) is_current: bool,
-    pub(crate) causes: Vec<Cause>,
+    pub is_current: bool,
+    pub causes: Vec<Cause>,
 }
 
 /// One cause of time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Cause {
-    pub(crate) cause: String,
+pub struct Cause {
+    pub cause: String,
     /// Of the time, 0 to 1.
-    pub(crate) share: f64,
-    pub(crate) evidence: String,
-    pub(crate) advice: String,
+    pub share: f64,
+    pub evidence: String,
+    pub advice: String,
 }
 
 /// What became of the budget.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Budget {
-    pub(crate) met: bool,
+pub struct Budget {
+    pub met: bool,
     /// In a sentence.
-    pub(crate) verdict: String,
+    pub verdict: String,
 }
 
 /// A task that failed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Failed {
-    pub(crate) task: String,
-    pub(crate) title: String,
-    pub(crate) message: String,
+pub struct Failed {
+    pub task: String,
+    pub title: String,
+    pub message: String,
 }
 
 /// One criterion that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Checked {
-    pub(crate) task: String,
-    pub(crate) check: String,
-    pub(crate) measured: String,
+pub struct Checked {
+    pub task: String,
+    pub check: String,
+    pub measured: String,
     /// `<= 50`
-    pub(crate) wanted: String,
-    pub(crate) pass: bool,
-    pub(crate) note: String,
+    pub wanted: String,
+    pub pass: bool,
+    pub note: String,
     /// The SHA-256 of what proves it.
-    pub(crate) evidence: Option<String>,
+    pub evidence: Option<String>,
 }
 
 /// Bytes that prove something.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Evidence {
-    pub(crate) task: String,
-    pub(crate) name: String,
-    pub(crate) sha256: String,
-    pub(crate) size_bytes: u64,
+pub struct Evidence {
+    pub task: String,
+    pub name: String,
+    pub sha256: String,
+    pub size_bytes: u64,
 }
 
 impl Report {
+    /// The report of a workflow, with the outputs that were too large for its log.
+    ///
+    /// # Errors
+    /// When one of them cannot be had, and [`ViewError::Log`] when nothing was accepted.
+    pub async fn fetch(client: &Client, history: &History) -> Result<Self, ViewError> {
+        let mut outputs = Stored::new();
+        for artefact in stored(history.accepted()?) {
+            let bytes = objects::get(&client.mesh, &artefact).await?;
+            let value = serde_json::from_slice(&bytes);
+            outputs.insert(artefact.sha256, value.map_err(ViewError::nats("read an artefact"))?);
+        }
+        Self::of(history, &outputs).ok_or_else(|| ViewError::NoWorkflow(history.id().to_string()))
+    }
+
     /// The report of a workflow as far as its log goes; `None` when nothing was accepted.
-    pub(crate) fn of(history: &History, stored: &Stored) -> Option<Self> {
+    pub fn of(history: &History, stored: &Stored) -> Option<Self> {
         let workflow = history.workflow()?;
         let plan = workflow.plan();
         let (kept, taken_back) = facts::changes(history, workflow, stored);
@@ -222,26 +239,19 @@ impl Report {
     }
 
     /// For a terminal.
-    pub(crate) fn text(&self, term: Term) -> String {
+    pub fn text(&self, term: Term) -> String {
         text::write(&document::of(self), term)
     }
 
     /// For a ticket or a pull request.
-    pub(crate) fn markdown(&self) -> String {
+    pub fn markdown(&self) -> String {
         markdown::write(&document::of(self))
     }
 
     /// One file for a browser, with nothing to load.
-    pub(crate) fn html(&self) -> String {
+    pub fn html(&self) -> String {
         html::write(&document::of(self))
     }
-}
-
-fn status(history: &History, workflow: &Workflow) -> String {
-    if history.needs_reconcile() {
-        return "needs-reconcile".to_owned();
-    }
-    workflow.status().to_string()
 }
 
 /// What came of it, held to the criteria that it was approved for.

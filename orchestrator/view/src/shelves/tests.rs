@@ -66,7 +66,7 @@ async fn a_program_gets_each_once() {
         let mut all = vec![];
         let act = |line: &Line| {
             all.push(line.summary.workflow_id.clone());
-            Ok(())
+            Ok::<_, ViewError>(())
         };
         each(&lists, state, act).await.unwrap();
         assert_eq!(all, wanted, "{state:?}");

@@ -11,35 +11,35 @@ use crate::history::{Entry, History};
 
 /// One try.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Try {
+pub struct Try {
     /// The task.
-    pub(crate) task: TaskId,
+    pub task: TaskId,
     /// `do` or `undo`.
-    pub(crate) direction: Direction,
+    pub direction: Direction,
     /// From 1.
-    pub(crate) number: u32,
+    pub number: u32,
     /// When it was asked for, in milliseconds since the epoch.
-    pub(crate) asked_unix_ms: i64,
+    pub asked_unix_ms: i64,
     /// When a specialist began, as it says; none before it has spoken.
-    pub(crate) begun_unix_ms: Option<i64>,
+    pub begun_unix_ms: Option<i64>,
     /// When it was over.
-    pub(crate) over_unix_ms: Option<i64>,
+    pub over_unix_ms: Option<i64>,
     /// What came of it.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
     /// Who did it: `db-7f3a`.
-    pub(crate) instance: String,
+    pub instance: String,
     /// How often it was handed out; more than once means that a worker was lost.
-    pub(crate) deliveries: u64,
+    pub deliveries: u64,
     /// It was found done by an earlier delivery, and not done again.
-    pub(crate) reconciled: bool,
+    pub reconciled: bool,
     /// Why it failed; may be empty.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 /// What came of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Nobody has answered yet.
     Open,
     Done,
@@ -51,7 +51,7 @@ pub(crate) enum Outcome {
 }
 
 /// Every try in the order in which it was asked for.
-pub(crate) fn tries(history: &History) -> Vec<Try> {
+pub fn tries(history: &History) -> Vec<Try> {
     let mut tries = Tries::default();
     history.entries().iter().for_each(|entry| tries.take(entry));
     let ended = history.workflow().is_some_and(|w| w.ended().is_some());
@@ -63,7 +63,7 @@ pub(crate) fn tries(history: &History) -> Vec<Try> {
 }
 
 /// When it was accepted, and when the last thing happened.
-pub(crate) fn extent(workflow: &Workflow) -> (i64, i64) {
+pub fn extent(workflow: &Workflow) -> (i64, i64) {
     (workflow.accepted_unix_ms(), workflow.last_unix_ms())
 }
 
@@ -155,7 +155,7 @@ impl Try {
     }
 
     /// From the first word of it to the last; `now` for one that is still open.
-    pub(crate) fn span(&self, now_unix_ms: i64) -> (i64, i64) {
+    pub fn span(&self, now_unix_ms: i64) -> (i64, i64) {
         let from = self.begun_unix_ms.unwrap_or(self.asked_unix_ms).max(self.asked_unix_ms);
         (from, self.over_unix_ms.unwrap_or(now_unix_ms).max(from))
     }

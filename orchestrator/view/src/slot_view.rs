@@ -5,7 +5,7 @@ use deadelus_proto::pb::{SlotPlace, SlotTable};
 use crate::time;
 
 /// `wf-3/migrate since 12:00:01, wf-4/migrate since 12:00:03`
-pub(crate) fn holders(table: &SlotTable) -> String {
+pub fn holders(table: &SlotTable) -> String {
     if table.holders.is_empty() {
         return "nobody".to_owned();
     }
@@ -13,7 +13,7 @@ pub(crate) fn holders(table: &SlotTable) -> String {
 }
 
 /// In one line: who has it, and how many wait.
-pub(crate) fn line(table: &SlotTable) -> String {
+pub fn line(table: &SlotTable) -> String {
     let holders = holders(table);
     match table.waiters.len() {
         0 => holders,

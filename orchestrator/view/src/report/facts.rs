@@ -26,7 +26,7 @@ const TELLING: [&str; 4] = ["ddl", "statement", "index", "revision"];
 const CAUSES_MAX: usize = 4;
 
 /// Outputs that travelled by reference and that a report reads.
-pub(crate) fn stored(workflow: &Workflow) -> Vec<Artefact> {
+pub fn stored(workflow: &Workflow) -> Vec<Artefact> {
     let read = |spec: &CheckedTask| {
         let does = spec.does.to_string();
         spec.effect.changes() || does == MEASURE || does == DIAGNOSE

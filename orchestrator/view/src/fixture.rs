@@ -1,6 +1,12 @@
 //! For tests: a small plan of the second golden workflow, and a log of it that the decision core
 //! itself has written.
 
+#![expect(
+    clippy::unwrap_used,
+    missing_debug_implementations,
+    reason = "a fixture that is wrong ends the test"
+)]
+
 use std::{sync::Arc, time::Duration};
 
 use deadelus_core::{Chain, CheckedPlan, Command, Input, Link, Plan, Shared, Workflow, step};
@@ -21,7 +27,7 @@ const BEGIN_UNIX_MS: i64 = 1_763_735_202_000;
 const STEP_MS: i64 = 2_500;
 
 /// The mesh around one workflow, by hand.
-pub(crate) struct Story {
+pub struct Story {
     state: Option<Workflow>,
     chain: Chain,
     history: History,
@@ -31,7 +37,7 @@ pub(crate) struct Story {
     sequence: u64,
 }
 
-pub(crate) fn cards() -> Vec<SpecialistCard> {
+pub fn cards() -> Vec<SpecialistCard> {
     let undo = |name: &str| Some((name.parse().unwrap(), UndoClass::Exact));
     let card = |name: &str, capabilities| SpecialistCard {
         specialist: name.parse().unwrap(),
@@ -92,17 +98,17 @@ fn capability(
     }
 }
 
-pub(crate) fn plan() -> CheckedPlan {
+pub fn plan() -> CheckedPlan {
     CheckedPlan::check(Plan::read(PLAN).unwrap(), &cards()).unwrap()
 }
 
 /// Where the second index breaks the write budget: one change kept, one taken back, budget met.
-pub(crate) fn told() -> History {
+pub fn told() -> History {
     to_the_end().history
 }
 
 /// The same, taken back afterwards.
-pub(crate) fn undone() -> History {
+pub fn undone() -> History {
     let mut story = to_the_end();
     story.take(Input::Undo { by: "ada".into(), reason: "not wanted".into() });
     story.undone("index1");
@@ -110,13 +116,13 @@ pub(crate) fn undone() -> History {
 }
 
 /// Not approved, so that nothing of it ever ran.
-pub(crate) fn rejected() -> History {
+pub fn rejected() -> History {
     let mut story = Story::begin();
     story.decide(false);
     story.history
 }
 
-pub(crate) fn to_the_end() -> Story {
+pub fn to_the_end() -> Story {
     let mut story = Story::begin();
     story.approve();
     story.done("measure0", measured(400.0, 300_000.0));
@@ -142,7 +148,7 @@ fn measured(p95: f64, steps: f64) -> Value {
 }
 
 impl Story {
-    pub(crate) fn begin() -> Self {
+    pub fn begin() -> Self {
         let id: deadelus_proto::WorkflowId = "wf-1".parse().unwrap();
         let mut story = Self {
             state: None,
@@ -168,7 +174,7 @@ impl Story {
         story
     }
 
-    pub(crate) fn approve(&mut self) {
+    pub fn approve(&mut self) {
         self.decide(true);
     }
 
@@ -180,19 +186,19 @@ impl Story {
     }
 
     /// The whole story's log, message by message.
-    pub(crate) fn log(&self) -> &[(u64, Vec<u8>)] {
+    pub fn log(&self) -> &[(u64, Vec<u8>)] {
         &self.log
     }
 
-    pub(crate) fn history(&self) -> &History {
+    pub fn history(&self) -> &History {
         &self.history
     }
 
-    pub(crate) fn now_ms(&self) -> i64 {
+    pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
-    pub(crate) fn done(&mut self, task: &str, outputs: Value) {
+    pub fn done(&mut self, task: &str, outputs: Value) {
         let key = self.asked(task);
         let (spec, _) = self.workflow().task(&key.task).unwrap();
         if let Some((capability, class)) = spec.undo.clone() {

@@ -24,28 +24,28 @@ const COUNTERS: [(&str, &str, &str); 6] = [
 
 /// One number before, and after the changes that are kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Figure {
+pub struct Figure {
     /// `checkout p95`
-    pub(crate) name: String,
+    pub name: String,
     /// `ms`, or empty.
-    pub(crate) unit: String,
+    pub unit: String,
     /// Median over the runs.
-    pub(crate) before: f64,
+    pub before: f64,
     /// Median over the runs; none when nothing is kept.
-    pub(crate) after: Option<f64>,
+    pub after: Option<f64>,
     /// The one number for those who read only one.
-    pub(crate) is_headline: bool,
+    pub is_headline: bool,
 }
 
 impl Figure {
     /// `checkout p95: 412 ms → 21.3 ms`
-    pub(crate) fn in_words(&self) -> String {
+    pub fn in_words(&self) -> String {
         let after = self.after.map_or_else(|| "-".to_owned(), |after| self.value(after));
         format!("{}: {} → {after}", self.name, self.value(self.before))
     }
 
     /// A number with its unit: three figures say all there is.
-    pub(crate) fn value(&self, value: f64) -> String {
+    pub fn value(&self, value: f64) -> String {
         let number = if value == 0.0 || value.abs() >= 100.0 {
             grouped(value)
         } else if value.abs() >= 10.0 {
@@ -57,7 +57,7 @@ impl Figure {
     }
 
     /// `-95 %`, `+3 %`; empty where there is nothing to compare.
-    pub(crate) fn change(&self) -> String {
+    pub fn change(&self) -> String {
         match self.after {
             Some(after) if self.before > 0.0 => {
                 format!("{:+.0} %", (after - self.before) / self.before * 100.0)

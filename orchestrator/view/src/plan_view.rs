@@ -18,18 +18,18 @@ use crate::{
 
 /// Where a plan came from.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Origin {
+pub struct Origin {
     /// The blueprint; empty for a plan of one's own.
-    pub(crate) blueprint: String,
+    pub blueprint: String,
     /// Why this one, in words.
-    pub(crate) because: String,
+    pub because: String,
     /// How sure, 0 to 1.
-    pub(crate) confidence: f64,
+    pub confidence: f64,
 }
 
 /// What a program gets.
 #[derive(Debug, Serialize)]
-pub(crate) struct PlanJson<'a> {
+pub struct PlanJson<'a> {
     digest: &'a str,
     #[serde(flatten)]
     origin: &'a Origin,
@@ -40,10 +40,10 @@ pub(crate) struct PlanJson<'a> {
 }
 
 /// What each capability gives, by the names in its output schema.
-pub(crate) type Outputs = BTreeMap<CapabilityName, Vec<String>>;
+pub type Outputs = BTreeMap<CapabilityName, Vec<String>>;
 
 /// The names of what capabilities give, from the specialists' cards.
-pub(crate) fn outputs(cards: &[SpecialistCard]) -> Outputs {
+pub fn outputs(cards: &[SpecialistCard]) -> Outputs {
     let capabilities = cards.iter().flat_map(|card| &card.capabilities);
     let names = |schema: &Value| {
         let properties = schema.get("properties").and_then(Value::as_object);
@@ -54,7 +54,7 @@ pub(crate) fn outputs(cards: &[SpecialistCard]) -> Outputs {
 }
 
 /// The plan for a program.
-pub(crate) fn json<'a>(plan: &'a CheckedPlan, origin: &'a Origin) -> PlanJson<'a> {
+pub fn json<'a>(plan: &'a CheckedPlan, origin: &'a Origin) -> PlanJson<'a> {
     let changing = plan.tasks().iter().filter(|t| t.effect.changes());
     let roles = plan.roles().into_iter().map(|(name, roles)| (name.as_str(), roles));
     PlanJson {
@@ -68,7 +68,7 @@ pub(crate) fn json<'a>(plan: &'a CheckedPlan, origin: &'a Origin) -> PlanJson<'a
 }
 
 /// The plan for a person.
-pub(crate) fn text(plan: &CheckedPlan, origin: &Origin, outputs: &Outputs, term: Term) -> String {
+pub fn text(plan: &CheckedPlan, origin: &Origin, outputs: &Outputs, term: Term) -> String {
     let mut out = head(plan, origin, term);
     let sections = [
         ("1 Tasks", tasks(plan, outputs, term)),
@@ -263,7 +263,7 @@ fn waves(plan: &CheckedPlan) -> Vec<Vec<&str>> {
 }
 
 /// `taken back by db.drop_index, exactly`
-pub(crate) fn way_back(task: &CheckedTask) -> String {
+pub fn way_back(task: &CheckedTask) -> String {
     match &task.undo {
         Some((by, UndoClass::Exact)) => format!("taken back by {by}, exactly"),
         Some((by, UndoClass::Semantic)) => {
@@ -274,7 +274,7 @@ pub(crate) fn way_back(task: &CheckedTask) -> String {
 }
 
 /// `changes, reversible`
-pub(crate) fn effect(effect: Effect) -> &'static str {
+pub fn effect(effect: Effect) -> &'static str {
     match effect {
         Effect::Pure => "calculates",
         Effect::Read => "looks",

@@ -2,7 +2,7 @@
 
 use deadelus_proto::WorkflowId;
 
-use crate::{error::CliError, time};
+use crate::{ViewError, time};
 
 /// Digits and small letters without those that look alike, as Crockford chose them.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -17,16 +17,16 @@ const CHANCE_CHARS: u32 = 4;
 ///
 /// # Errors
 /// Never; the alphabet is one of ids.
-pub(crate) fn workflow() -> Result<WorkflowId, CliError> {
+pub fn workflow() -> Result<WorkflowId, ViewError> {
     let now = u64::try_from(time::now_unix_ms()).unwrap_or_default();
     let id =
         format!("wf-{}-{}", base32(now, MOMENT_CHARS), base32(fastrand::u64(..), CHANCE_CHARS));
-    id.parse().map_err(|e| CliError::Usage(format!("{e}")))
+    id.parse().map_err(|e| ViewError::BadId(format!("{e}")))
 }
 
 /// Of a message, the same when it is sent again.
-pub(crate) fn message() -> String {
-    format!("cli-{:032x}", fastrand::u128(..))
+pub fn message(from: &str) -> String {
+    format!("{from}-{:032x}", fastrand::u128(..))
 }
 
 /// The lowest `chars` digits.

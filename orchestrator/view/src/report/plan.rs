@@ -14,70 +14,70 @@ use crate::{history::History, plan_view, timeline::Try};
 
 /// A task and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Step {
-    pub(crate) task: String,
-    pub(crate) title: String,
+pub struct Step {
+    pub task: String,
+    pub title: String,
     /// `db.create_index`
-    pub(crate) does: String,
+    pub does: String,
     /// `looks`, `changes, reversible`
-    pub(crate) effect: String,
+    pub effect: String,
     /// `done`, `failed`, `skipped`, `undone`, …
-    pub(crate) status: String,
+    pub status: String,
     /// Tries at doing it.
-    pub(crate) tries: usize,
+    pub tries: usize,
     /// All tries together.
-    pub(crate) took_ms: i64,
+    pub took_ms: i64,
     /// Who did it last: `db-7f3a`; may be empty.
-    pub(crate) by: String,
-    pub(crate) checks: usize,
-    pub(crate) checks_passed: usize,
+    pub by: String,
+    pub checks: usize,
+    pub checks_passed: usize,
     /// Why it is not done; may be empty.
-    pub(crate) note: String,
+    pub note: String,
 }
 
 /// A specialist and its part.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Crew {
-    pub(crate) specialist: String,
+pub struct Crew {
+    pub specialist: String,
     /// In a team's words: `DB Admin`.
-    pub(crate) roles: Vec<String>,
-    pub(crate) tasks: usize,
+    pub roles: Vec<String>,
+    pub tasks: usize,
     /// Of these, those that were done, whether or not they were taken back.
-    pub(crate) done: usize,
+    pub done: usize,
     /// The processes that worked: `db-7f3a`.
-    pub(crate) instances: Vec<String>,
+    pub instances: Vec<String>,
     /// Doing and taking back together.
-    pub(crate) busy_ms: i64,
+    pub busy_ms: i64,
 }
 
 /// A phase and its milestone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Phase {
-    pub(crate) title: String,
-    pub(crate) milestone: String,
+pub struct Phase {
+    pub title: String,
+    pub milestone: String,
     /// `reached`, `not reached`, `under way`, `passed over`, `taken back`
-    pub(crate) state: &'static str,
-    pub(crate) tasks: usize,
-    pub(crate) done: usize,
+    pub state: &'static str,
+    pub tasks: usize,
+    pub done: usize,
 }
 
 /// A risk that the plan named.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Risk {
-    pub(crate) risk: String,
+pub struct Risk {
+    pub risk: String,
     /// `low`, `medium`, `high`
-    pub(crate) likelihood: String,
-    pub(crate) impact: String,
-    pub(crate) mitigation: String,
+    pub likelihood: String,
+    pub impact: String,
+    pub mitigation: String,
 }
 
 /// What a task promised for the case that it is taken back, and what came of that.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct WayBack {
-    pub(crate) task: String,
+pub struct WayBack {
+    pub task: String,
     /// `taken back by db.drop_index, exactly`
-    pub(crate) promised: String,
-    pub(crate) happened: String,
+    pub promised: String,
+    pub happened: String,
 }
 
 pub(super) fn steps(workflow: &Workflow, tries: &[Try]) -> Vec<Step> {

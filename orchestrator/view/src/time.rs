@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the epoch, by this machine's clock.
-pub(crate) fn now_unix_ms() -> i64 {
+pub fn now_unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// `2025-11-21 14:26:42 UTC`
-pub(crate) fn moment(unix_ms: i64) -> String {
+pub fn moment(unix_ms: i64) -> String {
     let seconds = unix_ms.div_euclid(1000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
@@ -18,12 +18,12 @@ pub(crate) fn moment(unix_ms: i64) -> String {
 }
 
 /// `14:26:42`
-pub(crate) fn clock(unix_ms: i64) -> String {
+pub fn clock(unix_ms: i64) -> String {
     moment(unix_ms).get(11..19).unwrap_or_default().to_owned()
 }
 
 /// `340 ms`, `1.2 s`, `2m 05s`, `3h 07m`, `2d 04h`
-pub(crate) fn span(ms: i64) -> String {
+pub fn span(ms: i64) -> String {
     let s = ms / 1000;
     match ms.max(0) {
         0..1000 => format!("{} ms", ms.max(0)),

@@ -14,32 +14,32 @@ use crate::{
 
 /// One task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Line {
+pub struct Line {
     /// Its id.
-    pub(crate) task: TaskId,
+    pub task: TaskId,
     /// For people.
-    pub(crate) title: String,
+    pub title: String,
     /// `db.create_index`
-    pub(crate) does: String,
+    pub does: String,
     /// `done`
     #[serde(serialize_with = "as_str")]
-    pub(crate) status: TaskStatus,
+    pub status: TaskStatus,
     /// Attempts at doing it so far.
-    pub(crate) attempts: u32,
+    pub attempts: u32,
     /// Attempts at taking it back so far.
-    pub(crate) undo_attempts: u32,
+    pub undo_attempts: u32,
     /// How long doing it took, or has taken, milliseconds; none before it began.
-    pub(crate) took_ms: Option<i64>,
+    pub took_ms: Option<i64>,
     /// Who did it last.
-    pub(crate) instance: String,
+    pub instance: String,
     /// Why it stands there: a failure, the reason it was skipped, what was measured.
-    pub(crate) note: String,
+    pub note: String,
     /// What was measured.
-    pub(crate) checks: Vec<Check>,
+    pub checks: Vec<Check>,
 }
 
 /// The tasks in the plan's order, as of `now`.
-pub(crate) fn lines(history: &History, now_unix_ms: i64) -> Vec<Line> {
+pub fn lines(history: &History, now_unix_ms: i64) -> Vec<Line> {
     let Some(workflow) = history.workflow() else { return vec![] };
     let now = if workflow.ended().is_some() { workflow.last_unix_ms() } else { now_unix_ms };
     let mut tries: BTreeMap<TaskId, Vec<Try>> = BTreeMap::new();
@@ -65,7 +65,7 @@ pub(crate) fn lines(history: &History, now_unix_ms: i64) -> Vec<Line> {
 }
 
 /// The mark before a task, and its colour.
-pub(crate) fn mark(status: TaskStatus) -> (&'static str, Tone) {
+pub fn mark(status: TaskStatus) -> (&'static str, Tone) {
     match status {
         TaskStatus::Waiting => ("·", Tone::Dim),
         TaskStatus::Running => ("▸", Tone::Busy),

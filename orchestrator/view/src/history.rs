@@ -5,11 +5,11 @@ use deadelus_core::{Chain, Event, Keeping, Link, Workflow};
 use deadelus_proto::{Artefact, Sha256, WorkflowId, pb};
 use prost::Message;
 
-use crate::error::CliError;
+use crate::ViewError;
 
 /// The events of a workflow and their fold.
 #[derive(Debug, Clone)]
-pub(crate) struct History {
+pub struct History {
     id: WorkflowId,
     chain: Chain,
     entries: Vec<Entry>,
@@ -20,18 +20,18 @@ pub(crate) struct History {
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// When it was decided, in milliseconds since the epoch.
-    pub(crate) at_unix_ms: i64,
+    pub at_unix_ms: i64,
     /// The orchestrator replica that decided.
-    pub(crate) owner: String,
+    pub owner: String,
     /// What happened.
-    pub(crate) event: Event,
+    pub event: Event,
 }
 
 impl History {
     /// Of a workflow of which nothing was read.
-    pub(crate) fn new(id: WorkflowId) -> Self {
+    pub fn new(id: WorkflowId) -> Self {
         let chain = Chain::new(id.clone());
         Self { id, chain, entries: vec![], alarms: vec![], messages: 0, unlinked: 0 }
     }
@@ -39,9 +39,10 @@ impl History {
     /// Takes in the next message of the workflow's subject.
     ///
     /// # Errors
-    /// [`CliError::Log`] when the message is none of ours.
-    pub(crate) fn read(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), CliError> {
-        let unreadable = |problem: String| CliError::Log { workflow: self.id.to_string(), problem };
+    /// [`ViewError::Log`] when the message is none of ours.
+    pub fn read(&mut self, sequence: u64, bytes: &[u8]) -> Result<(), ViewError> {
+        let unreadable =
+            |problem: String| ViewError::Log { workflow: self.id.to_string(), problem };
         match self.chain.read(sequence, bytes) {
             Link::Accepted => self.messages += 1,
             Link::Known => return Ok(()),
@@ -67,37 +68,48 @@ impl History {
     }
 
     /// Its id.
-    pub(crate) fn id(&self) -> &WorkflowId {
+    pub fn id(&self) -> &WorkflowId {
         &self.id
     }
 
     /// The state after the last event; `None` before the first.
-    pub(crate) fn workflow(&self) -> Option<&Workflow> {
+    pub fn workflow(&self) -> Option<&Workflow> {
         self.chain.workflow()
     }
 
+    /// The same of a log that must have begun.
+    ///
+    /// # Errors
+    /// [`ViewError::Log`] with what is wrong with it.
+    pub fn accepted(&self) -> Result<&Workflow, ViewError> {
+        self.workflow().ok_or_else(|| ViewError::Log {
+            workflow: self.id.to_string(),
+            problem: self.alarms.join("; "),
+        })
+    }
+
     /// Every event that counts, in order.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The decisions that count.
-    pub(crate) fn decisions(&self) -> usize {
+    pub fn decisions(&self) -> usize {
         self.messages
     }
 
     /// Of these, those that do not carry the hash of the one before: an older version wrote them.
-    pub(crate) fn unlinked(&self) -> usize {
+    pub fn unlinked(&self) -> usize {
         self.unlinked
     }
 
     /// The hash that the next decision will carry; none before the first.
-    pub(crate) fn head(&self) -> Option<Sha256> {
+    pub fn head(&self) -> Option<Sha256> {
         self.chain.head()
     }
 
     /// The object that all but the last decision are kept in; none while they are in the log.
-    pub(crate) fn archive(&self) -> Option<&Artefact> {
+    pub fn archive(&self) -> Option<&Artefact> {
         match self.chain.keeping() {
             Keeping::Archived { archive, .. } => Some(archive),
             Keeping::Log | Keeping::Forgotten { .. } => None,
@@ -105,27 +117,27 @@ impl History {
     }
 
     /// Whether there was such a workflow once.
-    pub(crate) fn is_forgotten(&self) -> bool {
+    pub fn is_forgotten(&self) -> bool {
         matches!(self.chain.keeping(), Keeping::Forgotten { .. })
     }
 
     /// Where the log cannot be gone on from, and why.
-    pub(crate) fn damage(&self) -> Option<String> {
+    pub fn damage(&self) -> Option<String> {
         self.chain.gap().map(|gap| deadelus_mesh::chain(gap))
     }
 
     /// Sequence of the last message read, 0 for none.
-    pub(crate) fn last_sequence(&self) -> u64 {
+    pub fn last_sequence(&self) -> u64 {
         self.chain.last_sequence()
     }
 
     /// Messages that do not count, and why, in sentences; empty in a sound log.
-    pub(crate) fn alarms(&self) -> &[String] {
+    pub fn alarms(&self) -> &[String] {
         &self.alarms
     }
 
     /// Whether the log is damaged, so that nothing is done any more.
-    pub(crate) fn needs_reconcile(&self) -> bool {
+    pub fn needs_reconcile(&self) -> bool {
         self.chain.gap().is_some()
     }
 }
