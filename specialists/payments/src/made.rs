@@ -19,6 +19,8 @@ pub(crate) struct Made {
     pub(crate) amount: i64,
     pub(crate) received: i64,
     pub(crate) refunded: i64,
+    /// Why its card was declined, in the bank's word.
+    pub(crate) declined: Option<String>,
 }
 
 impl Made {
@@ -52,7 +54,9 @@ pub(crate) async fn under(client: &Client, prefix: &str) -> Result<Vec<Made>, Fa
         let refunded = refunds.iter().filter_map(|refund| refund["amount"].as_i64()).sum();
         let received = payment["amount_received"].as_i64().unwrap_or_default();
         let amount = payment["amount"].as_i64().unwrap_or_default();
-        all.push(Made { key, id, status, currency, amount, received, refunded });
+        let error = &payment["last_payment_error"];
+        let declined = text(&error["decline_code"]).or_else(|| text(&error["code"]));
+        all.push(Made { key, id, status, currency, amount, received, refunded, declined });
     }
     Ok(all)
 }

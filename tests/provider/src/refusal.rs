@@ -10,11 +10,13 @@ pub(crate) struct Refusal {
     code: &'static str,
     message: String,
     param: String,
+    /// What a declined card tells besides; null for everything else.
+    declined: Value,
 }
 
 impl Refusal {
     fn new(status: u16, kind: &'static str, code: &'static str, message: String) -> Self {
-        Self { status, kind, code, message, param: String::new() }
+        Self { status, kind, code, message, param: String::new(), declined: Value::Null }
     }
 
     fn of(mut self, param: &str) -> Self {
@@ -53,6 +55,18 @@ impl Refusal {
     /// Not in this state.
     pub(crate) fn state(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(400, "invalid_request_error", code, message.into())
+    }
+
+    /// The bank of a card says no. The intent stays, and tells the same.
+    pub(crate) fn declined(code: &'static str, reason: &str, message: &str) -> Self {
+        let declined = json!({"decline_code": reason});
+        Self { declined, ..Self::new(402, "card_error", code, message.to_owned()) }
+    }
+
+    /// The same with the intent whose card it was.
+    pub(crate) fn with_intent(mut self, intent: Value) -> Self {
+        self.declined["payment_intent"] = intent;
+        self
     }
 
     /// A path or a method that does not exist: prices, for one, cannot be deleted.
@@ -95,6 +109,9 @@ impl Refusal {
             if !value.is_empty() {
                 error[name] = value.into();
             }
+        }
+        if let (Value::Object(error), Value::Object(declined)) = (&mut error, &self.declined) {
+            error.extend(declined.clone());
         }
         json!({"error": error})
     }

@@ -130,9 +130,10 @@ impl World {
         Some(if same { Ok(replayed) } else { Err(Refusal::other_parameters(key)) })
     }
 
-    /// Successes and breakdowns are kept; what was refused before it began may be tried again.
+    /// Successes, breakdowns and declined cards are kept; what was refused before it began may be
+    /// tried again.
     fn keep(&mut self, request: &Request, given: &Answer) {
-        let begun = given.status < 400 || given.status >= 500;
+        let begun = given.status < 400 || given.status == 402 || given.status >= 500;
         let key = request.idempotency_key.as_ref();
         if let Some(key) = key.filter(|_| request.method == "POST" && begun) {
             let kept = Kept {

@@ -119,6 +119,22 @@ intent = stripe.PaymentIntent.create(
     amount=500, currency="eur", payment_method="pm_card_visa", confirm=True
 )
 assert intent.status == "succeeded" and intent.amount_received == 500
+poor = dict(
+    amount=500,
+    currency="eur",
+    payment_method="pm_card_visa_chargeDeclinedInsufficientFunds",
+    confirm=True,
+    idempotency_key="poor",
+)
+declined = refused(stripe.CardError, lambda: stripe.PaymentIntent.create(**poor))
+assert declined.http_status == 402 and declined.code == "card_declined", declined
+assert declined.error.decline_code == "insufficient_funds", declined.error
+again = refused(stripe.CardError, lambda: stripe.PaymentIntent.create(**poor))
+unpaid = stripe.PaymentIntent.retrieve(again.error.payment_intent.id)
+assert unpaid.id == declined.error.payment_intent.id and unpaid.amount_received == 0
+assert unpaid.status == "requires_payment_method"
+assert unpaid.last_payment_error.decline_code == "insufficient_funds"
+assert stripe.PaymentIntent.confirm(unpaid.id, payment_method="pm_card_visa").status == "succeeded"
 some = dict(payment_intent=intent.id, amount=200, idempotency_key="some")
 refused(stripe.RateLimitError, lambda: stripe.Refund.create(**some))
 refund = stripe.Refund.create(**some)

@@ -65,6 +65,32 @@ async fn many_at_once_under_one_key_pay_once() {
     assert_eq!(shop.provider.objects("payment_intent").len(), 1);
 }
 
+/// A bank's no is told with its reason, to this try and to every later one, and what is open is closed.
+#[tokio::test]
+async fn a_declined_card_is_a_failed_check_and_leaves_nothing_to_be_paid() {
+    for fault in [None, Some(Trapped::LostAnswer), Some(Trapped::ServerErrorAfter)] {
+        let shop = Shop::open().await;
+        let charge = Charge::new(shop.targets.clone());
+        let card = "pm_card_visa_chargeDeclinedInsufficientFunds".to_owned();
+        let poor = Inputs { payment_method: card, ..inputs(1_999) };
+        let prepared = charge.prepare(&shop.cx, &poor).await.unwrap();
+        if let Some(fault) = fault {
+            shop.trap(fault, "/v1/payment_intents", 0);
+        }
+        for _ in 0..2 {
+            let seen = charge.perform(&shop.cx, &poor, &prepared.before).await.unwrap();
+            let failed: Vec<_> = seen.checks.iter().filter(|check| !check.pass).collect();
+            assert_eq!((failed.len(), failed[0].id.as_str()), (1, "status"), "{fault:?}");
+            assert_eq!(failed[0].measured, json!("declined: insufficient_funds"));
+            assert_eq!(seen.outputs.received, 0);
+        }
+        // As the runtime does with a check that fails.
+        assert_eq!(back(&shop, &prepared.undo.unwrap()).await, Vec::<String>::new());
+        let payments = shop.provider.objects("payment_intent");
+        assert_eq!((payments.len(), payments[0]["status"].as_str()), (1, Some("canceled")));
+    }
+}
+
 /// The worker dies while it waits for the answer; the next one finds the payment.
 #[tokio::test]
 async fn killed_in_the_middle_the_payment_is_found() {

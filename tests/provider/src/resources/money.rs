@@ -1,4 +1,4 @@
-//! Payment intents and refunds. Every card is good: no money moves.
+//! Payment intents and refunds. Which cards are good is documented: no money moves.
 
 use serde_json::{Value, json};
 
@@ -7,6 +7,30 @@ use crate::{params::Params, refusal::Refusal, world::World};
 
 /// As documented for most currencies: eight digits.
 const AMOUNT_MAX: i64 = 99_999_999;
+
+/// Cards whose bank says no, with the code, the bank's reason and the words. Every other is good.
+const DECLINED: [(&str, &str, &str, &str); 5] = [
+    ("pm_card_visa_chargeDeclined", "card_declined", "generic_decline", "Your card was declined."),
+    (
+        "pm_card_visa_chargeDeclinedInsufficientFunds",
+        "card_declined",
+        "insufficient_funds",
+        "Your card has insufficient funds.",
+    ),
+    (
+        "pm_card_visa_chargeDeclinedLostCard",
+        "card_declined",
+        "lost_card",
+        "Your card was declined.",
+    ),
+    ("pm_card_chargeDeclinedExpiredCard", "expired_card", "expired_card", "Your card has expired."),
+    (
+        "pm_card_chargeDeclinedProcessingError",
+        "processing_error",
+        "processing_error",
+        "An error occurred while processing your card. Try again in a little bit.",
+    ),
+];
 
 pub(super) fn create_intent(world: &mut World, params: &Params) -> Done {
     params.only(&[
@@ -38,6 +62,7 @@ pub(super) fn create_intent(world: &mut World, params: &Params) -> Done {
         "description": text_or_null(params, "description")?,
         "status": status,
         "payment_method": method,
+        "last_payment_error": null,
         "metadata": params.metadata(&Value::Null)?,
     });
     let made = world.create("payment_intent", "pi", fields);
@@ -51,23 +76,40 @@ pub(super) fn create_intent(world: &mut World, params: &Params) -> Done {
 pub(super) fn confirm(world: &mut World, id: &str, params: &Params) -> Done {
     params.only(&["payment_method"])?;
     let intent = in_state(world, id, &["requires_confirmation", "requires_payment_method"])?;
-    if intent["payment_method"].is_null() && params.text("payment_method")?.is_none() {
+    let Some(method) = params.text("payment_method")?.or(intent["payment_method"].as_str()) else {
         let text = "You cannot confirm this PaymentIntent because it's missing a payment method.";
         return Err(Refusal::state("payment_intent_unexpected_state", text));
+    };
+    if let Some((_, code, reason, message)) = DECLINED.iter().find(|(card, ..)| *card == method) {
+        let refusal = Refusal::declined(code, reason, message);
+        let fields = json!({
+            "status": "requires_payment_method",
+            "payment_method": null,
+            "last_payment_error": refusal.body()["error"],
+        });
+        let intent = world.change(id, fields, "payment_intent.payment_failed");
+        return Err(refusal.with_intent(intent));
     }
     if intent["capture_method"] == "manual" {
         let fields = json!({"status": "requires_capture"});
         return Ok(world.change(id, fields, "payment_intent.amount_capturable_updated"));
     }
-    let fields = json!({"status": "succeeded", "amount_received": intent["amount"]});
-    Ok(world.change(id, fields, "payment_intent.succeeded"))
+    Ok(succeed(world, id, &intent))
 }
 
 pub(super) fn capture(world: &mut World, id: &str, params: &Params) -> Done {
     params.only(&[])?;
     let intent = in_state(world, id, &["requires_capture"])?;
-    let fields = json!({"status": "succeeded", "amount_received": intent["amount"]});
-    Ok(world.change(id, fields, "payment_intent.succeeded"))
+    Ok(succeed(world, id, &intent))
+}
+
+fn succeed(world: &mut World, id: &str, intent: &Value) -> Value {
+    let fields = json!({
+        "status": "succeeded",
+        "amount_received": intent["amount"],
+        "last_payment_error": null,
+    });
+    world.change(id, fields, "payment_intent.succeeded")
 }
 
 pub(super) fn cancel(world: &mut World, id: &str, params: &Params) -> Done {
