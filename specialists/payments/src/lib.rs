@@ -16,6 +16,10 @@ mod clock;
 mod clock_drop;
 mod drill;
 mod hook;
+mod ledger;
+mod ledger_post;
+mod ledger_reverse;
+mod ledger_verify;
 mod made;
 mod periods;
 mod reconcile;
@@ -41,6 +45,10 @@ pub use self::{
     charge::Charge,
     clock_drop::ClockDrop,
     drill::Drill,
+    ledger::{Attempt, Balance, Entry},
+    ledger_post::LedgerPost,
+    ledger_reverse::LedgerReverse,
+    ledger_verify::LedgerVerify,
     reconcile::Reconcile,
     refund::Refund,
     target::{PaymentsTarget, TargetError},
@@ -61,6 +69,7 @@ pub fn specialist(
     let targets = Targets::new(targets)?;
     let specialist = Specialist::new("payments", env!("CARGO_PKG_VERSION"))
         .read(CatalogPlan::new(targets.clone()))
+        .read(LedgerVerify::new(targets.clone()))
         .read(Reconcile::new(targets.clone()))
         .read(WebhookVerify::new(targets.clone()))
         .change(BillingRehearse::new(targets.clone()))
@@ -69,6 +78,8 @@ pub fn specialist(
         .change(Charge::new(targets.clone()))
         .change(ClockDrop::new(targets.clone()))
         .change(Drill::new(targets.clone()))
+        .change(LedgerPost::new(targets.clone()))
+        .change(LedgerReverse::new(targets.clone()))
         .change(Refund::new(targets.clone()))
         .change(WebhookIngest::new(targets.clone()));
     Ok(targets.cards().fold(specialist, Specialist::target))

@@ -7,7 +7,11 @@ use deadelus_runtime::{Context, ErrorClass, Failure, Secret, TargetCard, TargetN
 use hyper::Uri;
 use serde::{Deserialize, Serialize};
 
-use crate::{client::Client, service::Service};
+use crate::{
+    client::Client,
+    ledger::{Books, Location},
+    service::Service,
+};
 
 /// A provider of payments. Unknown keys are errors.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,6 +43,10 @@ pub struct PaymentsTarget {
     /// Whether the provider goes wrong on demand, as one for tests does.
     #[serde(default)]
     pub takes_faults: bool,
+    /// The books that `payments.ledger_post` writes: `sqlite:PATH`, or the URL of a PostgreSQL, or
+    /// `{ file = … }` with one of them. A database of their own: they are never taken away again.
+    #[serde(default)]
+    pub ledger: Secret,
     /// For one answer, in milliseconds; 1 to 80,000.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
@@ -75,6 +83,9 @@ pub enum TargetError {
     /// Anybody can sign with nothing.
     #[error("{0}: webhook_secrets: one of them is empty")]
     WebhookSecret(TargetName),
+    /// It may hold a password, and is not repeated.
+    #[error("{0}: ledger: use sqlite:PATH or postgresql://user@host/name, without sslmode=require")]
+    Ledger(TargetName),
     /// Whoever listens on the way could move money.
     #[error(
         "{0}: base_url: a live key goes in the clear only to this machine: use a TLS tunnel on it"
@@ -102,6 +113,9 @@ impl PaymentsTarget {
         }
         if self.webhook_secrets.iter().any(Secret::is_empty) {
             return Err(TargetError::WebhookSecret(name.clone()));
+        }
+        if !self.ledger.is_empty() && Location::parse(self.ledger.expose()).is_none() {
+            return Err(TargetError::Ledger(name.clone()));
         }
         let here = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if self.is_live() && !here {
@@ -170,6 +184,17 @@ impl Targets {
             target.service_token.clone(),
             Duration::from_millis(target.timeout_ms),
         ))
+    }
+
+    /// The books of the task's target.
+    pub(crate) fn books(&self, cx: &Context) -> Result<Books, Failure> {
+        let target = self.of(cx)?;
+        let location = Location::parse(target.ledger.expose()).ok_or_else(|| {
+            let text = format!("no books are configured for target {}", cx.target());
+            Failure::new(ErrorClass::Unsupported, text)
+                .help("name their database as `ledger`, in the payments specialist's configuration")
+        })?;
+        Ok(Books::at(location, Duration::from_millis(target.timeout_ms)))
     }
 
     /// The configuration of the provider that a task is about.

@@ -11,12 +11,12 @@ pub(crate) struct Refusal {
     message: String,
     param: String,
     /// What a declined card tells besides; null for everything else.
-    declined: Value,
+    declined: Box<Value>,
 }
 
 impl Refusal {
     fn new(status: u16, kind: &'static str, code: &'static str, message: String) -> Self {
-        Self { status, kind, code, message, param: String::new(), declined: Value::Null }
+        Self { status, kind, code, message, param: String::new(), declined: Box::default() }
     }
 
     fn of(mut self, param: &str) -> Self {
@@ -59,7 +59,7 @@ impl Refusal {
 
     /// The bank of a card says no. The intent stays, and tells the same.
     pub(crate) fn declined(code: &'static str, reason: &str, message: &str) -> Self {
-        let declined = json!({"decline_code": reason});
+        let declined = Box::new(json!({"decline_code": reason}));
         Self { declined, ..Self::new(402, "card_error", code, message.to_owned()) }
     }
 
@@ -110,7 +110,7 @@ impl Refusal {
                 error[name] = value.into();
             }
         }
-        if let (Value::Object(error), Value::Object(declined)) = (&mut error, &self.declined) {
+        if let (Value::Object(error), Value::Object(declined)) = (&mut error, &*self.declined) {
             error.extend(declined.clone());
         }
         json!({"error": error})
