@@ -25,5 +25,5 @@ pub mod telemetry;
 pub mod trace;
 
 pub use blocking::blocking;
-pub use connect::{Mesh, connect};
+pub use connect::{Mesh, Reconnects, connect};
 pub use error::{MeshError, chain};

@@ -1,7 +1,8 @@
 //! Pulling from a work queue, never more than was asked for, on one subscription for life.
 //!
 //! A message that a pull request brings in its last moment is not lost with the request: whoever
-//! asked still hears it.
+//! asked still hears it. When the connection stands again nothing is known of what was asked for over
+//! the old one: it is asked for at once, under another name, so that nothing comes for both.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use async_nats::{
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-use crate::{Mesh, MeshError};
+use crate::{Mesh, MeshError, Reconnects};
 
 /// A pull request is renewed this often; a lost one costs no more than this and [`LATE_MAX`].
 const EXPIRES: Duration = Duration::from_secs(5);
@@ -32,6 +33,9 @@ pub struct Pull {
     coming: usize,
     /// When everything that was asked for has come or never will.
     lapses: Instant,
+    reconnects: Reconnects,
+    /// The connection is another one since the last request.
+    is_lost: bool,
 }
 
 /// What a pull brought.
@@ -54,10 +58,10 @@ impl Pull {
         let info = consumer.cached_info();
         let request_subject =
             format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", info.stream_name, info.name);
-        let inbox = mesh.client.new_inbox();
-        let subscribed = mesh.client.subscribe(inbox.clone()).await;
-        let answers = subscribed.map_err(|e| MeshError::jetstream("hear a queue", e))?;
-        Ok(Self { mesh, request_subject, inbox, answers, coming: 0, lapses: Instant::now() })
+        let reconnects = mesh.reconnects();
+        let (inbox, answers) = hear(&mesh).await?;
+        let (coming, lapses, is_lost) = (0, Instant::now(), false);
+        Ok(Self { mesh, request_subject, inbox, answers, coming, lapses, reconnects, is_lost })
     }
 
     /// Messages asked for that may still come.
@@ -72,6 +76,13 @@ impl Pull {
 
     /// Asks for so many messages more.
     pub async fn ask(&mut self, messages: usize) {
+        if self.is_lost {
+            match hear(&self.mesh).await {
+                Ok((inbox, answers)) => (self.inbox, self.answers) = (inbox, answers),
+                Err(error) => tracing::debug!(%error, "asking under the old name"),
+            }
+            self.is_lost = false;
+        }
         self.coming = self.coming() + messages;
         self.lapses = Instant::now() + EXPIRES + LATE_MAX;
         let request = format!(r#"{{"batch":{messages},"expires":{}}}"#, EXPIRES.as_nanos());
@@ -84,7 +95,16 @@ impl Pull {
 
     /// What comes next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Pulled {
-        let Some(message) = self.answers.next().await else {
+        let answer = tokio::select! {
+            // What has come, has come.
+            biased;
+            answer = self.answers.next() => answer,
+            () = self.reconnects.next() => {
+                (self.coming, self.lapses, self.is_lost) = (0, Instant::now(), true);
+                return Pulled::Over;
+            }
+        };
+        let Some(message) = answer else {
             // The connection is closed, and with it the process ends.
             return std::future::pending().await;
         };
@@ -121,6 +141,13 @@ impl Pull {
         let _ = tokio::time::timeout(LATE_MAX, all).await;
         late
     }
+}
+
+async fn hear(mesh: &Mesh) -> Result<(String, Subscriber), MeshError> {
+    let inbox = mesh.client.new_inbox();
+    let subscribed = mesh.client.subscribe(inbox.clone()).await;
+    let answers = subscribed.map_err(|e| MeshError::jetstream("hear a queue", e))?;
+    Ok((inbox, answers))
 }
 
 fn not_coming(message: &Message) -> Option<usize> {

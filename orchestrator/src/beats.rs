@@ -30,30 +30,33 @@ async fn answer(mesh: Mesh, hub: Arc<Hub>, beat: Message) {
             return;
         }
     };
-    let mut verdicts = Vec::with_capacity(heartbeat.in_hand.len());
+    let mut known = Vec::with_capacity(heartbeat.in_hand.len());
     for task in heartbeat.in_hand {
-        verdicts.push(verdict(&hub, &task).await.into());
+        known.push(verdict(&hub, &task).await);
     }
     // Several replicas hear a worker and one of them drives the task: who has nothing against it
-    // says nothing, and no answer means go on.
-    if verdicts.iter().all(|verdict| *verdict == i32::from(pb::Verdict::Continue)) {
+    // says nothing, and no answer means go on. A worker that asks waits for whoever drives it.
+    let against = known.iter().flatten().any(|verdict| *verdict != pb::Verdict::Continue);
+    let knows_all = known.iter().all(Option::is_some);
+    if !against && !(heartbeat.asks && knows_all) {
         return;
     }
+    let verdicts = known.into_iter().map(|v| v.unwrap_or(pb::Verdict::Continue).into()).collect();
     let reply = pb::HeartbeatReply { verdicts };
     if let Err(error) = mesh.client.publish(reply_to, reply.encode_to_vec().into()).await {
         tracing::debug!(%error, "a verdict was lost");
     }
 }
 
-/// A workflow that nobody drives here may be driven elsewhere: its tasks go on.
-async fn verdict(hub: &Hub, task: &pb::TaskInHand) -> pb::Verdict {
+/// None for a workflow that nobody drives here: perhaps elsewhere.
+async fn verdict(hub: &Hub, task: &pb::TaskInHand) -> Option<pb::Verdict> {
     let key = TaskKey::from_pb(&task.workflow_id, &task.task_id, task.direction, task.attempt);
-    let Ok(key) = key else { return pb::Verdict::Continue };
+    let key = key.ok()?;
     let (answer, answered) = oneshot::channel();
     let asked = async {
         hub.deliver(Parcel::Beat(key, answer)).await;
         answered.await.ok()
     };
     let verdict = tokio::time::timeout(ANSWER_WITHIN, asked).await;
-    verdict.ok().flatten().unwrap_or(pb::Verdict::Continue)
+    verdict.ok().flatten()
 }

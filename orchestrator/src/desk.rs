@@ -11,10 +11,10 @@ use std::{
 };
 
 use deadelus_core::{
-    Attempt, Chain, Claim, Command, Entry, Event, Input, Proposal, Status, Workflow,
+    Attempt, Chain, Claim, Command, Entry, Event, Input, Proposal, Status, Verdict, Workflow,
 };
 use deadelus_mesh::{MeshError, append::Appended};
-use deadelus_proto::{SpecialistName, TaskKey, WorkflowId, pb};
+use deadelus_proto::{News, SpecialistName, TaskKey, WorkflowId, pb};
 
 use crate::{heard::Heard, projection};
 
@@ -93,6 +93,8 @@ pub struct Letter<T> {
     pub input: Input,
     /// Whether it came before: perhaps the one who decided it died before dispatching.
     pub redelivered: bool,
+    /// Whether its sender waits for the answer, and does nothing before.
+    pub asked: bool,
 }
 
 /// What happens to a desk.
@@ -112,6 +114,8 @@ pub enum Fact<T> {
     Beat(TaskKey),
     /// All the slots are there that this attempt waited for by this word of [`Act::Claim`].
     Slots(TaskKey, u64),
+    /// The connection is another one: what was said into the old one may be lost.
+    Reconnected,
     /// The moment of [`Desk::wake_at`] has come.
     Time,
 }
@@ -144,6 +148,8 @@ pub enum Act<T> {
     Send(TaskKey, Sending),
     /// Answer the letter, with what is wrong with it if anything is, and acknowledge it.
     Finish(T, Vec<String>),
+    /// Answer the letter: what it says is about to begin is not to begin.
+    GivenUp(T),
     /// Somebody else was faster: hand the letter in again.
     Again(T),
     /// Leave the letter alone: unanswered, it comes again.
@@ -231,6 +237,11 @@ impl<T> Desk<T> {
             }
             Fact::Shown(listed) => self.listed(listed, &mut acts),
             Fact::Slots(key, word) => self.has_slots(key, word),
+            Fact::Reconnected => {
+                let lost = self.heard.perhaps_lost(self.outstanding(), at.unix_ms);
+                acts.extend(lost.into_iter().map(|key| Act::Send(key, Sending::Once)));
+                return acts;
+            }
             Fact::Time => self.time(at, &mut acts),
         }
         while matches!(self.work, Work::Nothing)
@@ -337,6 +348,9 @@ impl<T> Desk<T> {
             let problem = format!("the log of this workflow is damaged: {gap}");
             return acts.push(Act::Finish(waiting.letter.ticket, vec![problem]));
         }
+        if letter.asked && self.is_not_to_begin(&letter.input) {
+            return acts.push(Act::GivenUp(waiting.letter.ticket));
+        }
         let proposed = match self.may_speak(&letter.from, &letter.input) {
             Ok(()) => self.log.propose(letter.input.clone(), at.unix_ms),
             Err(reason) => {
@@ -440,7 +454,7 @@ impl<T> Desk<T> {
         self.settled(acts);
         if let Some(workflow) = self.log.workflow() {
             for key in events.iter().filter_map(|event| requested(workflow, event)) {
-                self.heard.spoken_of(key.clone(), at.unix_ms);
+                self.heard.handed_over(key.clone(), at.unix_ms);
                 acts.push(Act::Send(key, Sending::First));
             }
         }
@@ -530,6 +544,16 @@ impl<T> Desk<T> {
             deadelus_mesh::meters::redriven(silent.len());
             acts.extend(silent.into_iter().map(|key| Act::Send(key, Sending::Again)));
         }
+    }
+
+    /// Whether an effect is about to begin that nobody waits for any more: a second copy of an
+    /// assignment whose first has failed, or one that is being called off. Others may have its locks.
+    fn is_not_to_begin(&self, input: &Input) -> bool {
+        let (Input::Report(report), Some(workflow)) = (input, self.log.workflow()) else {
+            return false;
+        };
+        let begins = matches!(report.news, News::UndoRecorded(_));
+        begins && workflow.verdict(&report.key) != Verdict::Continue
     }
 
     /// A specialist reports its own tasks only.

@@ -9,7 +9,9 @@ use deadelus_mesh::{
     pipeline::{self, Answer},
     trace,
 };
-use deadelus_proto::{Subject, TaskKey, limits::INLINE_PAYLOAD_MAX_BYTES, pb, task::JSON};
+use deadelus_proto::{
+    Assignment, Subject, TaskKey, limits::INLINE_PAYLOAD_MAX_BYTES, pb, task::JSON,
+};
 use pb::payload::Body;
 use prost::Message as _;
 use tracing::Span;
@@ -53,7 +55,9 @@ pub(crate) fn message(
     key: &TaskKey,
     sending: Sending,
 ) -> Result<Message, String> {
+    let again = sending != Sending::First;
     let assignment = workflow.assignment(key).map_err(|e| e.to_string())?;
+    let assignment = Assignment { again, ..assignment };
     let capability = assignment.capability.clone();
     let subject = mesh.subjects.of(&Subject::Task(capability.clone()));
     let span = spans::send(workflow, &assignment, &subject);

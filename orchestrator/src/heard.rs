@@ -21,25 +21,43 @@ pub(crate) struct Heard {
 #[derive(Debug)]
 struct Last {
     at_unix_ms: i64,
+    /// It was handed to the connection, and nothing more is known.
+    is_on_its_way: bool,
     /// How long nothing more may be heard before it is sent again.
     patience_ms: i64,
 }
 
 impl Heard {
-    /// It was decided on, or a worker spoke of it.
+    /// It was decided on, and its assignment goes out unacknowledged.
+    pub(crate) fn handed_over(&mut self, key: TaskKey, at_unix_ms: i64) {
+        self.attempts.insert(key, Last { is_on_its_way: true, ..Last::at(at_unix_ms) });
+    }
+
+    /// A worker spoke of it.
     pub(crate) fn spoken_of(&mut self, key: TaskKey, at_unix_ms: i64) {
-        self.attempts.insert(key, Last { at_unix_ms, patience_ms: SILENT_FOR_MS });
+        self.attempts.insert(key, Last::at(at_unix_ms));
     }
 
     /// The stream has its assignment.
     pub(crate) fn sent(&mut self, key: TaskKey, at_unix_ms: i64) {
-        let first = Last { at_unix_ms, patience_ms: SILENT_FOR_MS };
-        self.attempts.entry(key).or_insert(first).at_unix_ms = at_unix_ms;
+        let last = self.attempts.entry(key).or_insert(Last::at(at_unix_ms));
+        (last.at_unix_ms, last.is_on_its_way) = (at_unix_ms, false);
     }
 
     /// Whether anything was heard of it.
     pub(crate) fn knows(&self, key: &TaskKey) -> bool {
         self.attempts.contains_key(key)
+    }
+
+    /// Those of the attempts in flight that a connection which broke may have taken with it: what was
+    /// handed to it long before has arrived, or silence tells.
+    pub(crate) fn perhaps_lost(&self, in_flight: Vec<TaskKey>, now_unix_ms: i64) -> Vec<TaskKey> {
+        let mut lost = in_flight;
+        lost.retain(|key| {
+            let last = self.attempts.get(key);
+            last.is_some_and(|l| l.is_on_its_way && now_unix_ms - l.at_unix_ms < SILENT_FOR_MS)
+        });
+        lost
     }
 
     /// Those of the attempts in flight that are to be sent again. The others are forgotten.
@@ -54,6 +72,10 @@ impl Heard {
 }
 
 impl Last {
+    fn at(at_unix_ms: i64) -> Self {
+        Self { at_unix_ms, is_on_its_way: false, patience_ms: SILENT_FOR_MS }
+    }
+
     /// Whether patience is at an end; the next one is longer.
     fn is_long_ago(&mut self, now_unix_ms: i64) -> bool {
         let over = now_unix_ms - self.at_unix_ms >= self.patience_ms;
@@ -98,6 +120,19 @@ mod tests {
         assert_eq!(sent_again(&mut heard, 0..500), [30, 90, 210, 450]);
         heard.spoken_of(key(), 500_000);
         assert_eq!(sent_again(&mut heard, 500..600), [530, 590]);
+    }
+
+    #[test]
+    fn what_a_broken_connection_may_have_taken_with_it() {
+        let mut heard = Heard::default();
+        let lost = |heard: &Heard, at| heard.perhaps_lost(vec![key()], at);
+        heard.handed_over(key(), 0);
+        assert_eq!((lost(&heard, 2_000), lost(&heard, SILENT_FOR_MS)), (vec![key()], vec![]));
+        heard.sent(key(), 2_500);
+        assert_eq!(lost(&heard, 3_000), []);
+        heard.handed_over(key(), 4_000);
+        heard.spoken_of(key(), 4_500);
+        assert_eq!(lost(&heard, 5_000), []);
     }
 
     #[test]

@@ -94,9 +94,10 @@ impl Inbox {
         match self.letter(&delivery).await {
             Ok((workflow, from, reply_to, id, input)) => {
                 let redelivered = delivery.stored().is_some_and(|(_, deliveries)| deliveries > 1);
+                let asked = delivery.stored().is_none();
                 let span = spans::decide(&workflow, &input, &id, &delivery);
                 let ticket = Ticket { delivery, reply_to, span, races };
-                let letter = Letter { ticket, from, id, input, redelivered };
+                let letter = Letter { ticket, from, id, input, redelivered, asked };
                 self.hub.deliver(Parcel::Letter(workflow, Box::new(letter))).await;
             }
             Err((_, Refused::Malformed(reason))) => self.bury(delivery, reason).await,

@@ -73,15 +73,20 @@ impl Delivery {
 
     /// Says what became of it, and that it need not come again.
     pub(crate) async fn finish(self, mesh: &Mesh, reply_to: &str, problems: Vec<String>) {
+        let accepted = problems.is_empty();
+        self.answer(mesh, reply_to, pb::Answer { accepted, problems, given_up: false }).await;
+    }
+
+    async fn answer(self, mesh: &Mesh, reply_to: &str, said: pb::Answer) {
         match self {
             Self::Stored(message) => {
-                answer(mesh, reply_to.into(), problems).await;
+                answer(mesh, reply_to.into(), &said).await;
                 if let Err(error) = message.ack().await {
                     tracing::debug!(%error, "an acknowledgement was lost; the message comes again");
                 }
             }
             Self::Asked(message) => {
-                answer(mesh, message.reply.unwrap_or_else(|| "".into()), problems).await;
+                answer(mesh, message.reply.unwrap_or_else(|| "".into()), &said).await;
             }
         }
     }
@@ -92,20 +97,25 @@ impl Ticket {
         self.delivery.finish(mesh, &self.reply_to, problems).await;
     }
 
+    /// Says that what the letter tells of is not to begin.
+    pub(crate) async fn give_up(self, mesh: &Mesh) {
+        let problems = vec!["nobody waits for this attempt any more".to_owned()];
+        let said = pb::Answer { accepted: false, problems, given_up: true };
+        self.delivery.answer(mesh, &self.reply_to, said).await;
+    }
+
     /// Whether it may be handed in once more.
     pub(crate) fn may_race_again(&self) -> bool {
         self.races < RACES_MAX
     }
 }
 
-/// Says yes when there are no problems, and no with them otherwise; best effort, the truth is the
-/// log.
-async fn answer(mesh: &Mesh, reply_to: Subject, problems: Vec<String>) {
+/// Best effort: the truth is the log.
+async fn answer(mesh: &Mesh, reply_to: Subject, said: &pb::Answer) {
     if reply_to.is_empty() {
         return;
     }
-    let answer = pb::Answer { accepted: problems.is_empty(), problems };
-    let sent = mesh.client.publish(reply_to, answer.encode_to_vec().into()).await;
+    let sent = mesh.client.publish(reply_to, said.encode_to_vec().into()).await;
     if let Err(error) = sent {
         tracing::debug!(%error, "an answer was lost");
     }

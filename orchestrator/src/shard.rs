@@ -105,6 +105,7 @@ impl Shard {
         let mut brought = Vec::with_capacity(PARCELS_AT_ONCE);
         let alarm = tokio::time::sleep(LOOK_EVERY);
         tokio::pin!(alarm);
+        let mut reconnects = self.journal.mesh().reconnects();
         let stop = shutdown.requested();
         tokio::pin!(stop);
         let mut stopping = false;
@@ -120,6 +121,7 @@ impl Shard {
                     Ok((workflow, done)) => self.done(workflow, done).await,
                     Err(error) => tracing::error!(%error, "a task of the shard panicked"),
                 },
+                () = reconnects.next() => self.reconnected().await,
                 () = &mut alarm => self.time().await,
                 () = &mut stop, if !stopping => stopping = true,
             }
@@ -199,6 +201,13 @@ impl Shard {
             Slow::Sent(key, Err(error)) => {
                 tracing::warn!(%key, error, "not sent; it will be sent again");
             }
+        }
+    }
+
+    async fn reconnected(&mut self) {
+        let open: Vec<WorkflowId> = self.seats.keys().cloned().collect();
+        for workflow in open {
+            self.fact(&workflow, Fact::Reconnected).await;
         }
     }
 
@@ -305,6 +314,7 @@ impl Shard {
             Act::Claim(word, claims) => self.inbox.wishes.are(workflow, word, claims),
             Act::Send(key, sending) => self.send(key, sending).await,
             Act::Finish(ticket, problems) => ticket.finish(self.journal.mesh(), problems).await,
+            Act::GivenUp(ticket) => ticket.give_up(self.journal.mesh()).await,
             Act::Again(mut ticket) if ticket.may_race_again() => {
                 meters::append_conflict();
                 ticket.races += 1;

@@ -446,6 +446,8 @@ pub struct Assignment {
     pub deadline_unix_ms: i64,
     /// Of the plan a person approved.
     pub plan_digest: Sha256,
+    /// It was sent before, as far as anybody knows: another worker may have had it.
+    pub again: bool,
 }
 
 impl TryFrom<pb::TaskAssignment> for Assignment {
@@ -459,6 +461,7 @@ impl TryFrom<pb::TaskAssignment> for Assignment {
             inputs: a.inputs.ok_or_else(|| Malformed::missing("inputs"))?.try_into()?,
             deadline_unix_ms: a.deadline_unix_ms,
             plan_digest: a.plan_digest.parse()?,
+            again: a.again,
         })
     }
 }
@@ -475,6 +478,7 @@ impl From<Assignment> for pb::TaskAssignment {
             inputs: Some(a.inputs.into()),
             deadline_unix_ms: a.deadline_unix_ms,
             plan_digest: a.plan_digest.into(),
+            again: a.again,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What happened to a workflow, read from the log's bytes and not through the code under test.
 
+use std::fmt::Write as _;
+
 use deadelus_proto::{
     WorkflowId,
     pb::{self, Direction, Ending, event::Kind},
@@ -107,7 +109,15 @@ impl Story {
 
     /// A line per event, for a person who looks for the reason.
     pub(crate) fn told(&self) -> String {
-        self.events().map(|event| format!("  {}\n", line(event))).collect()
+        let begun = self.decisions.first().map_or(0, |d| d.decided_unix_ms);
+        let mut told = String::new();
+        for decision in &self.decisions {
+            let ms = decision.decided_unix_ms - begun;
+            for event in decision.events.iter().filter_map(|e| e.kind.as_ref()) {
+                let _ = writeln!(told, "  {ms:>6} ms  {}", line(event));
+            }
+        }
+        told
     }
 }
 

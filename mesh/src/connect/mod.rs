@@ -67,6 +67,14 @@ pub struct Mesh {
     /// What answered at the first connect.
     pub server: ServerVersion,
     closed: watch::Receiver<bool>,
+    connections: watch::Receiver<u64>,
+}
+
+/// What the connection's own task makes known.
+#[derive(Debug, Clone)]
+struct Known {
+    closed: watch::Sender<bool>,
+    connections: watch::Sender<u64>,
 }
 
 /// Connects, and checks that the server is one we can work with.
@@ -81,19 +89,27 @@ pub async fn connect(config: &NatsConfig, name: &str) -> Result<Mesh, MeshError>
     let subjects = Subjects::new(&config.prefix)?;
     let access = Access::resolve(config)?;
     install_crypto();
-    let (closing, closed) = watch::channel(false);
+    let (known, closed, connections) = Known::channel();
     let name = if config.name.is_empty() { name } else { &config.name };
-    let client = first_connect(&access, name, closing).await?;
+    let client = first_connect(&access, name, known).await?;
     let server = ServerVersion::accept(&client.server_info().version)?;
     let jetstream = ContextBuilder::new()
         .timeout(REQUEST_MAX)
         .max_ack_inflight(ACKS_IN_FLIGHT_MAX)
         .backpressure_on_inflight(true)
         .build(client.clone());
-    Ok(Mesh { client, jetstream, subjects, server, closed })
+    Ok(Mesh { client, jetstream, subjects, server, closed, connections })
 }
 
 impl Mesh {
+    /// Changes each time the connection stands again: what was said into the old one, and what was
+    /// asked for over it, may be lost.
+    pub fn reconnects(&self) -> Reconnects {
+        let mut connections = self.connections.clone();
+        connections.mark_unchanged();
+        Reconnects(connections)
+    }
+
     /// Delivers what was published, stops the subscriptions, closes the connection. Gives up
     /// after `deadline` with a warning: nothing that must happen rides on it.
     pub async fn drain(self, deadline: Duration) {
@@ -126,21 +142,51 @@ impl Mesh {
     }
 }
 
+/// Hears of every time the connection stands again.
+#[derive(Debug)]
+pub struct Reconnects(watch::Receiver<u64>);
+
+impl Reconnects {
+    /// Waits for the next time. Dropping the future loses nothing.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            // The connection is closed, and with it the process ends.
+            std::future::pending().await
+        }
+    }
+}
+
+impl Known {
+    fn channel() -> (Self, watch::Receiver<bool>, watch::Receiver<u64>) {
+        let (closed, is_closed) = watch::channel(false);
+        let (connections, counted) = watch::channel(0);
+        (Self { closed, connections }, is_closed, counted)
+    }
+
+    fn hear(&self, event: &Event) {
+        match event {
+            Event::Connected => self.connections.send_modify(|count| *count += 1),
+            Event::Closed => _ = self.closed.send_replace(true),
+            Event::Disconnected
+            | Event::LameDuckMode
+            | Event::Draining
+            | Event::SlowConsumer(_)
+            | Event::ServerError(_)
+            | Event::ClientError(_) => {}
+        }
+    }
+}
+
 /// Rustls wants one provider per process, chosen by hand: two in one binary make it panic.
 pub(crate) fn install_crypto() {
     // Fails when somebody was first, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-async fn first_connect(
-    access: &Access,
-    name: &str,
-    closing: watch::Sender<bool>,
-) -> Result<Client, MeshError> {
+async fn first_connect(access: &Access, name: &str, known: Known) -> Result<Client, MeshError> {
     let begun = Instant::now();
     loop {
-        let closing = closing.clone();
-        let options = options(access.options()?, name, closing);
+        let options = options(access.options()?, name, known.clone());
         let error = match options.connect(access.servers.clone()).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
@@ -169,7 +215,7 @@ async fn first_connect(
     }
 }
 
-fn options(options: ConnectOptions, name: &str, closing: watch::Sender<bool>) -> ConnectOptions {
+fn options(options: ConnectOptions, name: &str, known: Known) -> ConnectOptions {
     options
         .name(name)
         .connection_timeout(HANDSHAKE_MAX)
@@ -180,9 +226,7 @@ fn options(options: ConnectOptions, name: &str, closing: watch::Sender<bool>) ->
         .max_reconnects(None)
         .reconnect_delay_callback(reconnect_pause)
         .event_callback(move |event| {
-            if event == Event::Closed {
-                closing.send_replace(true);
-            }
+            known.hear(&event);
             log(&event);
             std::future::ready(())
         })

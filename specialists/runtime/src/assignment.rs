@@ -24,7 +24,9 @@ use tracing::{Instrument as _, Span, field};
 use crate::{
     Context,
     context::Store,
+    hand,
     ledger::Go,
+    report::Reporter,
     specialist::{Offer, Work},
     work::{self, Desk, unsure},
     worker::Worker,
@@ -123,6 +125,7 @@ impl Worker {
         if cx.deadline <= Instant::now() {
             return Err(too_late(changes && deliveries > 1));
         }
+        let is_wanted = deliveries == 1 && !assignment.again || self.is_wanted(&cx).await;
         let (specialist, ledger) = (self.specialist.clone(), self.ledger.clone());
         let reporter = Arc::clone(&self.reporter);
         let name = assignment.capability.clone();
@@ -132,10 +135,11 @@ impl Worker {
                     return Err(not_offered(&name));
                 };
                 let (specialist, ledger, reporter) = (&*specialist, &ledger, &*reporter);
-                let desk = Desk { specialist, ledger, reporter, deliveries, begun_unix_ms };
+                let desk =
+                    Desk { specialist, ledger, reporter, deliveries, begun_unix_ms, is_wanted };
                 match &offer.work {
                     Work::Read(read) => {
-                        let done = work::read(read.as_ref(), &cx, &inputs).await;
+                        let done = work::read(desk, read.as_ref(), &cx, &inputs).await;
                         done.map(|done| (done, desk.go()))
                     }
                     Work::Change(change) => work::change(desk, change.as_ref(), &cx, &inputs).await,
@@ -151,6 +155,11 @@ impl Worker {
         let after = |failure| if changes { unsure(failure) } else { failure };
         let done = self.by_reference(done).await.map_err(after)?;
         Ok((done, by))
+    }
+
+    async fn is_wanted(&self, cx: &Context) -> bool {
+        let Reporter { mesh, specialist, instance } = &*self.reporter;
+        hand::is_wanted(mesh, specialist, instance, cx.key()).await
     }
 
     fn offer(&self, assignment: &Assignment) -> Result<&Offer, Failure> {

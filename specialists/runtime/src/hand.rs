@@ -10,6 +10,10 @@ use deadelus_proto::{SpecialistName, Subject, TaskKey, limits::HEARTBEAT_EVERY, 
 use prost::Message as _;
 use tokio::{sync::watch, time::MissedTickBehavior};
 
+/// Times that an orchestrator is asked about one attempt, a [`HEARTBEAT_EVERY`] each: a take-over
+/// lasts longer, and the work goes on meanwhile.
+const QUESTIONS_MAX: usize = 2;
+
 /// The tasks in hand, each with the switch that stops it. Bounded by the worker's concurrency.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hand {
@@ -81,17 +85,44 @@ pub(crate) async fn beat(mesh: Mesh, specialist: SpecialistName, instance: Strin
         if keys.is_empty() {
             continue;
         }
-        let heartbeat = pb::Heartbeat {
-            specialist: specialist.to_string(),
-            instance: instance.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            in_hand: keys.iter().map(in_hand).collect(),
-        };
+        let heartbeat = heartbeat(&specialist, &instance, &keys);
         let asked = mesh.client.request(subject.clone(), heartbeat.encode_to_vec().into());
         let Ok(Ok(answer)) = tokio::time::timeout(HEARTBEAT_EVERY, asked).await else { continue };
         if let Ok(reply) = pb::HeartbeatReply::decode(answer.payload) {
             hand.heed(&keys, &reply.verdicts);
         }
+    }
+}
+
+/// Whether anybody still waits for an attempt that another worker may have had, or this one before.
+/// No answer means yes: the orchestrator may be away, and what is about to take effect is announced
+/// first, which nobody overhears.
+pub(crate) async fn is_wanted(
+    mesh: &Mesh,
+    specialist: &SpecialistName,
+    instance: &str,
+    key: &TaskKey,
+) -> bool {
+    let Ok(name) = instance.parse() else { return true };
+    let subject = mesh.subjects.of(&Subject::Worker(specialist.clone(), name));
+    let question = pb::Heartbeat { asks: true, ..heartbeat(specialist, instance, &[key.clone()]) };
+    for _ in 0..QUESTIONS_MAX {
+        let asked = mesh.client.request(subject.clone(), question.encode_to_vec().into());
+        let Ok(Ok(answer)) = tokio::time::timeout(HEARTBEAT_EVERY, asked).await else { continue };
+        if let Ok(reply) = pb::HeartbeatReply::decode(answer.payload) {
+            return reply.verdicts.first() != Some(&pb::Verdict::Stale.into());
+        }
+    }
+    true
+}
+
+fn heartbeat(specialist: &SpecialistName, instance: &str, keys: &[TaskKey]) -> pb::Heartbeat {
+    pb::Heartbeat {
+        specialist: specialist.to_string(),
+        instance: instance.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        in_hand: keys.iter().map(in_hand).collect(),
+        asks: false,
     }
 }
 

@@ -5,12 +5,19 @@
 //! the effect is of whoever wrote last, and only they may take it back. The decisions are
 //! [`Standing::of`] and [`Overtaken::of`]; everything else here is IO.
 
+use std::time::Duration;
+
 use async_nats::jetstream::kv;
 use bytes::Bytes;
 use deadelus_mesh::{Mesh, streams};
 use deadelus_proto::{Done, ErrorClass, Failure, Malformed, Sha256, Undo, pb, task};
 use prost::Message as _;
 use serde_json::Value;
+use tokio::time::Instant;
+
+/// A server restart takes seconds; the report of a failure is tried for as long.
+const TRY_FOR: Duration = Duration::from_secs(60);
+const PAUSE_BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 /// What the ledger holds under one effect key.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +121,7 @@ impl Ledger {
 
     /// What is known of the key.
     pub(crate) async fn read(&self, key: &str) -> Result<Option<Held>, Failure> {
-        let found = self.bucket.entry(key).await.map_err(|e| unavailable(&e))?;
+        let found = patiently(key, || self.bucket.entry(key)).await.map_err(|e| unavailable(&e))?;
         let Some(found) = found.filter(|found| found.operation == kv::Operation::Put) else {
             return Ok(None);
         };
@@ -150,6 +157,25 @@ impl Ledger {
     pub(crate) async fn forget(&self, key: &str, held: &Held) -> Result<(), Failure> {
         let purged = self.bucket.purge_expect_revision(key, Some(held.revision)).await;
         purged.map_err(|e| unavailable(&e))
+    }
+}
+
+/// Asks until somebody answers, at most [`TRY_FOR`]: where the ledger is away the report of a failure
+/// would find nobody either, and a task that has not begun has not failed.
+async fn patiently<T, E, F>(key: &str, mut ask: impl FnMut() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: std::fmt::Display,
+{
+    let give_up = Instant::now() + TRY_FOR;
+    loop {
+        match ask().await {
+            Err(error) if Instant::now() < give_up => {
+                tracing::warn!(key, %error, "the effect ledger does not answer; asking again");
+                tokio::time::sleep(PAUSE_BETWEEN_TRIES).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

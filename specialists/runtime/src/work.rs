@@ -6,13 +6,13 @@
 #[cfg(test)]
 mod tests;
 
-use deadelus_proto::{Aftermath, Body, Check, Direction, Done, ErrorClass, Failure, News, Undo};
+use deadelus_proto::{Aftermath, Body, Check, Direction, Done, ErrorClass, Failure, Undo};
 use serde_json::Value;
 
 use crate::{
     Context, Found, Measured, fingerprint,
     ledger::{Entry, Go, Held, Ledger, Overtaken, Standing},
-    report::Reporter,
+    report::{Reporter, not_to_begin},
     specialist::{ErasedChange, ErasedRead, Specialist, Work},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) deliveries: u64,
     /// When this one was begun, in milliseconds since the epoch.
     pub(crate) begun_unix_ms: i64,
+    /// Whether anybody waits for this attempt, as far as is known.
+    pub(crate) is_wanted: bool,
 }
 
 impl Desk<'_> {
@@ -46,10 +48,14 @@ impl Desk<'_> {
 
 /// Looks; stops at once when the orchestrator says so.
 pub(crate) async fn read(
+    desk: Desk<'_>,
     work: &dyn ErasedRead,
     cx: &Context,
     inputs: &Value,
 ) -> Result<Done, Failure> {
+    if !desk.is_wanted {
+        return Err(not_to_begin());
+    }
     tokio::select! {
         measured = work.perform(cx, inputs) => settle(measured?, false),
         () = cx.until_cancelled() => {
@@ -71,7 +77,10 @@ pub(crate) async fn change(
             return Ok((Done { reconciled: true, ..done }, by.unwrap_or_else(|| desk.go())));
         }
         Intent::New(held) => {
-            record_undo(desk, cx, held.entry.undo.as_ref()).await?;
+            if let Err(failure) = record_undo(desk, cx, held.entry.undo.as_ref()).await {
+                forget(desk, &key, &held).await;
+                return Err(failure);
+            }
             held
         }
         Intent::Begun(held) => {
@@ -186,6 +195,7 @@ async fn intend(
                 }
             }
             Standing::Conflict => return Err(conflict(key)),
+            Standing::Fresh if !desk.is_wanted => return Err(not_to_begin()),
             Standing::Fresh => {
                 let (before, undo) = work.prepare(cx, inputs).await?;
                 let (inputs, intent) = (digest.clone(), desk.intent(cx));
@@ -205,8 +215,7 @@ async fn record_undo(desk: Desk<'_>, cx: &Context, undo: Option<&Undo>) -> Resul
         // An undo is itself the way back; there is nothing to record.
         (Direction::Undo, _) | (Direction::Do, None) => Ok(()),
         (Direction::Do, Some(undo)) => {
-            let news = News::UndoRecorded(undo.clone());
-            desk.reporter.report(cx.key(), desk.deliveries, &desk.go(), news).await
+            desk.reporter.announce(cx.key(), desk.deliveries, &desk.go(), undo.clone()).await
         }
     }
 }

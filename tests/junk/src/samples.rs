@@ -223,6 +223,7 @@ pub(crate) fn assignments() -> Vec<Vec<u8>> {
         inputs,
         deadline_unix_ms: 1_000,
         plan_digest: digest(),
+        again: true,
     };
     let bytes = |inputs| pb::TaskAssignment::from(assignment(inputs)).encode_to_vec();
     inputs.into_iter().map(bytes).collect()
@@ -240,6 +241,7 @@ pub(crate) fn heartbeats() -> Vec<Vec<u8>> {
         instance: "t-1".into(),
         version: "1".into(),
         in_hand: vec![task.clone(), task],
+        asks: true,
     };
     vec![beat.encode_to_vec()]
 }

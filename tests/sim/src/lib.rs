@@ -192,6 +192,7 @@ fn lived(world: &World) -> Lived {
     count("repeated effects", world.effects.repeated);
     count("left to another", world.effects.left);
     count("lines lost", world.lines_lost);
+    count("not begun", world.given_up);
     count("slots waited for", world.waits_for_slots);
     count("noticed damage", world.known_damaged.len() as u64);
     for judge in world.judges.values() {

@@ -123,7 +123,7 @@ impl World {
             }
             Arrival::Beat(key, reply) => self.beat(at, &key, reply),
             Arrival::Moment(moment) => self.orchestrator_moment(at, moment),
-            Arrival::Told(_) | Arrival::Verdict(..) => {}
+            Arrival::Told(..) | Arrival::Verdict(..) => {}
         }
     }
 
@@ -248,7 +248,9 @@ impl World {
         self.take_seat(at, &mail.workflow, Some(&mail.input));
         let Mail { workflow, from, id, input } = mail;
         let redelivered = ticket.redelivered;
-        self.fact(at, &workflow, Fact::Letter(Letter { ticket, from, id, input, redelivered }));
+        let asked = matches!(ticket.delivery, Delivery::Asked(_));
+        let letter = Letter { ticket, from, id, input, redelivered, asked };
+        self.fact(at, &workflow, Fact::Letter(letter));
     }
 
     fn take_seat(&mut self, at: usize, workflow: &WorkflowId, first: Option<&Input>) {
@@ -298,6 +300,7 @@ impl World {
             Act::Claim(word, claims) => self.claim(at, workflow, word, claims),
             Act::Send(key, sending) => self.send(at, key, sending),
             Act::Finish(ticket, problems) => self.finish(at, ticket, problems),
+            Act::GivenUp(ticket) => self.give_up(at, ticket),
             Act::Again(mut ticket) if ticket.races < RACES_MAX => {
                 ticket.races += 1;
                 self.say(|| format!("orchestrator {at}: lost a race for {}", ticket.mail.id));
@@ -367,7 +370,19 @@ impl World {
         let who = Who::Orchestrator(at);
         match ticket.delivery {
             Delivery::Stored(sequence) => self.ask(who, 0, Request::Ack(Place::Inbox, sequence)),
-            Delivery::Asked(reply) => self.ask(who, 0, Request::Reply(reply)),
+            Delivery::Asked(reply) => self.ask(who, 0, Request::Reply(reply, false)),
+        }
+    }
+
+    fn give_up(&mut self, at: usize, ticket: Ticket) {
+        let id = &ticket.mail.id;
+        self.say(|| format!("orchestrator {at}: does not let begin {id}"));
+        self.given_up += 1;
+        match ticket.delivery {
+            Delivery::Asked(reply) => {
+                self.ask(Who::Orchestrator(at), 0, Request::Reply(reply, true));
+            }
+            Delivery::Stored(_) => self.wrong(format!("{id}: nobody waits for this answer")),
         }
     }
 

@@ -52,7 +52,9 @@ impl World {
                 self.answer(from, life, token, Said::Answer(Answer::Stored(1)));
             }
             Request::Ask(mail, reply) => self.forward(mail, reply),
-            Request::Reply(to) => self.carry(to.who, to.life, Arrival::Told(to)),
+            Request::Reply(to, given_up) => {
+                self.carry(to.who, to.life, Arrival::Told(to, given_up));
+            }
             Request::Beat(key, reply) => {
                 for at in 0..self.orchestrators.len() {
                     let who = Who::Orchestrator(at);

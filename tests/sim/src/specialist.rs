@@ -110,7 +110,8 @@ impl World {
                     self.take_in_hand(at, place, sequence, deliveries, *assignment);
                 }
             }
-            Arrival::Told(reply) => self.told(at, reply.job, reply.telling),
+            Arrival::Told(reply, false) => self.told(at, reply.job, reply.telling),
+            Arrival::Told(reply, true) => self.not_to_begin(at, reply.job, reply.telling),
             Arrival::Verdict(reply, verdict) => {
                 let stop = matches!(verdict, pb::Verdict::Cancel | pb::Verdict::Stale);
                 if let Some(job) = self.workers[at].jobs.get_mut(&reply.job) {
@@ -354,6 +355,10 @@ impl World {
         job.news = Some(news);
         job.give_up_at = now + ASK_MAX_MS + TRY_FOR_MS;
         let telling = job.telling;
+        self.put_question(at, number, telling);
+    }
+
+    fn put_question(&mut self, at: usize, number: u64, telling: u32) {
         let Some(mail) = self.mail(at, number) else { return };
         let who = Who::Worker(at);
         self.say(|| format!("{who:?}: tells {}", mail.id));
@@ -370,6 +375,10 @@ impl World {
         }
         if self.now >= job.give_up_at {
             return self.not_told(at, number);
+        }
+        // What is about to begin waits for the answer.
+        if matches!(job.news, Some(News::UndoRecorded(_))) {
+            return self.put_question(at, number, telling);
         }
         let Some(mail) = self.mail(at, number) else { return };
         let worker = &mut self.workers[at];
@@ -394,6 +403,24 @@ impl World {
         } else {
             self.worked_on(at, number);
         }
+    }
+
+    /// Nobody waits for it any more: what was announced does not begin.
+    fn not_to_begin(&mut self, at: usize, number: u64, telling: u32) {
+        let Some(job) = self.workers[at].jobs.get_mut(&number) else { return };
+        if job.telling != telling || job.news.take().is_none() {
+            return;
+        }
+        let job = job.clone();
+        let failure = Failure::new(ErrorClass::Denied, "nobody waits for it any more");
+        let failure = match &job.stage {
+            Stage::Perform(held) => {
+                self.effects.forget(&ledger_key(&job), held);
+                failure
+            }
+            _ => unsure(failure),
+        };
+        self.go_on(at, number, failed(failure), 0);
     }
 
     /// Neither has it: the way back is not durable, so nothing begins; and what is done is left to be

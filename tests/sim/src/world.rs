@@ -92,7 +92,7 @@ pub(crate) enum Request {
     Slots(ForSlots),
     Put(Place, Box<Item>, Option<String>),
     Ask(Box<Mail>, ReplyTo),
-    Reply(ReplyTo),
+    Reply(ReplyTo, bool),
     Beat(TaskKey, ReplyTo),
     Verdict(ReplyTo, pb::Verdict),
     Ack(Place, u64),
@@ -128,7 +128,8 @@ pub(crate) enum Arrival {
     Asked(Box<Mail>, ReplyTo),
     Said(u64, Said),
     Beat(TaskKey, ReplyTo),
-    Told(ReplyTo),
+    /// What was told is kept; or it is not to begin.
+    Told(ReplyTo, bool),
     Verdict(ReplyTo, pb::Verdict),
     /// A moment that the process itself has waited for.
     Moment(Moment),
@@ -173,6 +174,8 @@ pub(crate) struct World {
     pub(crate) list: BTreeMap<WorkflowId, bool>,
     /// Lines of which nobody heard whether they arrived.
     pub(crate) lines_lost: u64,
+    /// Effects that were not to begin.
+    pub(crate) given_up: u64,
     /// How often somebody had to wait for a slot.
     pub(crate) waits_for_slots: u64,
     pub(crate) queues: BTreeMap<Place, Queue>,
@@ -222,6 +225,7 @@ impl World {
             log: Log::default(),
             list: BTreeMap::new(),
             lines_lost: 0,
+            given_up: 0,
             waits_for_slots: 0,
             queues,
             processes: BTreeMap::new(),

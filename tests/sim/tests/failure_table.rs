@@ -161,6 +161,12 @@ fn a_slow_worker_leaves_what_a_later_attempt_has_taken_up() {
 }
 
 #[test]
+fn a_second_copy_of_what_has_failed_does_not_begin() {
+    let quirks = Quirks { trouble: 60, lost_ack: 40, pause: 30, ..Quirks::default() };
+    assert!(stories(quirks, "not begun") > 0, "nobody came too late to begin");
+}
+
+#[test]
 fn the_first_line_of_the_list_is_lost_and_its_replica_dies() {
     let quirks = Quirks { lost_message: 40, crash: 40, ..Quirks::default() };
     for seed in 0..STORIES {

@@ -38,6 +38,7 @@ impl Workflow {
             inputs: Body::Inline(inputs),
             deadline_unix_ms: in_flight.deadline_unix_ms,
             plan_digest: self.plan.digest().clone(),
+            again: false,
         })
     }
 

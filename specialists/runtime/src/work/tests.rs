@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -14,6 +14,7 @@ use deadelus_proto::{
     Aftermath, Check, Effect, ErrorClass, Failure, Idempotency, Undo, UndoClass, pb,
 };
 use deadelus_tests::nats::NatsServer;
+use futures_util::StreamExt as _;
 use prost::Message as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,8 +131,27 @@ struct Room {
     specialist: Specialist,
     ledger: Ledger,
     reporter: Reporter,
-    mesh: Mesh,
+    /// What the orchestrator was told of, and whether it waits for anything.
+    heard: Arc<Mutex<Vec<pb::TaskReport>>>,
+    is_over: Arc<AtomicBool>,
     _server: NatsServer,
+}
+
+/// Says yes to everything, or that nobody waits for it any more.
+async fn orchestrate(mesh: Mesh, heard: Arc<Mutex<Vec<pb::TaskReport>>>, is_over: Arc<AtomicBool>) {
+    let mut asked = mesh.client.subscribe(mesh.subjects.all("ask")).await.unwrap();
+    mesh.client.flush().await.unwrap();
+    tokio::spawn(async move {
+        while let Some(question) = asked.next().await {
+            let inbound = pb::Inbound::decode(question.payload).unwrap();
+            let Some(pb::inbound::Message::Report(report)) = inbound.message else { continue };
+            heard.lock().unwrap().push(report);
+            let given_up = is_over.load(Ordering::SeqCst);
+            let answer = pb::Answer { accepted: !given_up, given_up, problems: vec![] };
+            let answer = answer.encode_to_vec().into();
+            mesh.client.publish(question.reply.unwrap(), answer).await.unwrap();
+        }
+    });
 }
 
 impl Room {
@@ -150,7 +170,9 @@ impl Room {
             instance: "light-1".to_owned(),
         };
         let ledger = Ledger::open(&mesh).await.unwrap();
-        Self { lamp: Arc::clone(&lamp), specialist, ledger, reporter, mesh, _server: server }
+        let (heard, is_over) = (Arc::default(), Arc::default());
+        orchestrate(mesh, Arc::clone(&heard), Arc::clone(&is_over)).await;
+        Self { lamp, specialist, ledger, reporter, heard, is_over, _server: server }
     }
 
     async fn on(&self, task: &str) -> Result<deadelus_proto::Done, Failure> {
@@ -165,7 +187,8 @@ impl Room {
 
     fn desk(&self) -> Desk<'_> {
         let (specialist, ledger, reporter) = (&self.specialist, &self.ledger, &self.reporter);
-        Desk { specialist, ledger, reporter, deliveries: 1, begun_unix_ms: 1 }
+        let (deliveries, begun_unix_ms, is_wanted) = (1, 1, true);
+        Desk { specialist, ledger, reporter, deliveries, begun_unix_ms, is_wanted }
     }
 
     fn work(&self) -> &dyn ErasedChange {
@@ -189,20 +212,13 @@ impl Room {
         self.ledger.write(key, entry, revision).await.unwrap().unwrap();
     }
 
-    /// How many undo records of the task the inbox holds.
-    async fn undos_recorded(&self, task: &str) -> usize {
-        let stream = self.mesh.jetstream.get_stream(self.mesh.subjects.resource("INBOX"));
-        let mut stream = stream.await.unwrap();
-        let last = stream.info().await.unwrap().state.last_sequence;
-        let mut found = 0;
-        for sequence in 1..=last {
-            let message = stream.get_raw_message(sequence).await.unwrap();
-            let inbound = pb::Inbound::decode(message.payload).unwrap();
-            let Some(pb::inbound::Message::Report(report)) = inbound.message else { continue };
-            let is_undo = matches!(report.news, Some(pb::task_report::News::UndoRecorded(_)));
-            found += usize::from(is_undo && report.task_id == task);
-        }
-        found
+    /// How many undo records of the task the orchestrator was told of.
+    fn undos_recorded(&self, task: &str) -> usize {
+        let is_undo = |report: &&pb::TaskReport| {
+            let news = report.news.as_ref();
+            matches!(news, Some(pb::task_report::News::UndoRecorded(_))) && report.task_id == task
+        };
+        self.heard.lock().unwrap().iter().filter(is_undo).count()
     }
 }
 
@@ -211,7 +227,7 @@ async fn the_way_back_is_told_before_and_a_repetition_touches_nothing() {
     let room = Room::make().await;
     let done = room.on("a").await.unwrap();
     assert!(!done.reconciled && room.lit());
-    assert_eq!(room.undos_recorded("a").await, 1);
+    assert_eq!(room.undos_recorded("a"), 1);
     let again = room.on("a").await.unwrap();
     assert!(again.reconciled);
     assert_eq!(room.touched(), 1, "the effect happened once");
@@ -239,7 +255,7 @@ async fn an_effect_whose_outcome_was_lost_is_found_and_not_done_again() {
     let found = room.on("a").await.unwrap();
     assert!(found.reconciled);
     assert_eq!(room.touched(), 1);
-    assert_eq!(room.undos_recorded("a").await, 2, "the way back is told again, it may be lost too");
+    assert_eq!(room.undos_recorded("a"), 2, "the way back is told again, it may be lost too");
 }
 
 #[tokio::test]
@@ -283,6 +299,29 @@ async fn a_failure_that_touched_nothing_leaves_nothing() {
     let failure = room.on("a").await.unwrap_err();
     assert_eq!((failure.class, failure.aftermath), (ErrorClass::Unavailable, Aftermath::Untouched));
     assert_eq!(room.ledger.read("light.detached.a.do").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_does_not_begin() {
+    let room = Room::make().await;
+    room.is_over.store(true, Ordering::SeqCst);
+    let failure = room.on("a").await.unwrap_err();
+    assert_eq!((failure.class, failure.aftermath), (ErrorClass::Denied, Aftermath::Untouched));
+    assert_eq!((room.lit(), room.touched()), (false, 0));
+    assert_eq!(room.ledger.read("light.detached.a.do").await.unwrap(), None);
+    // The next attempt begins afresh.
+    room.is_over.store(false, Ordering::SeqCst);
+    room.on("a").await.unwrap();
+    assert!(room.lit());
+}
+
+#[tokio::test]
+async fn a_second_copy_that_nobody_waits_for_does_not_begin() {
+    let room = Room::make().await;
+    let desk = Desk { is_wanted: false, ..room.desk() };
+    let cx = Context::detached("hall");
+    let failure = change(desk, room.work(), &cx, &json!({})).await.unwrap_err();
+    assert_eq!((failure.class, room.touched()), (ErrorClass::Denied, 0));
 }
 
 #[tokio::test]
