@@ -50,16 +50,8 @@ pub async fn put(
         name: name.to_owned(),
     };
     let what = format!("store artefact {}", artefact.sha256);
-    let store = streams::artefacts(mesh).await?;
-    bounded(&what, async {
-        if !is_there(&store, &artefact).await {
-            let meta = ObjectMetadata { name: artefact.sha256.to_string(), ..Default::default() };
-            let stored = store.put(meta, &mut bytes.as_ref()).await;
-            stored.map_err(|e| MeshError::jetstream(&what, e))?;
-        }
-        Ok(artefact)
-    })
-    .await
+    bounded(&what, mesh.answer_to(|| put_once(mesh, &what, &artefact, &bytes))).await?;
+    Ok(artefact)
 }
 
 /// The bytes of an artefact, checked against its digest.
@@ -69,27 +61,7 @@ pub async fn put(
 /// larger than any may be, [`MeshError::TimedOut`], [`MeshError::JetStream`].
 pub async fn get(mesh: &Mesh, artefact: &Artefact) -> Result<Bytes, MeshError> {
     let what = format!("read artefact {}", artefact.sha256);
-    let store = streams::artefacts(mesh).await?;
-    bounded(&what, async {
-        let object = store.get(artefact.sha256.as_str()).await.map_err(|e| match e.kind() {
-            GetErrorKind::NotFound => MeshError::NoArtefact {
-                sha256: artefact.sha256.clone(),
-                name: artefact.name.clone(),
-            },
-            GetErrorKind::InvalidName
-            | GetErrorKind::ConsumerCreate
-            | GetErrorKind::BucketLink
-            | GetErrorKind::TimedOut
-            | GetErrorKind::Other => MeshError::jetstream(&what, e),
-        })?;
-        let bytes = read(object, artefact, &what).await?;
-        let found = sha256(&bytes);
-        if found != artefact.sha256 {
-            return Err(MeshError::Corrupt { wanted: artefact.sha256.clone(), found });
-        }
-        Ok(bytes)
-    })
-    .await
+    bounded(&what, mesh.answer_to(|| get_once(mesh, &what, artefact))).await
 }
 
 /// Removes an artefact, with what the store would remember of it. Doing it twice is doing it once.
@@ -115,6 +87,41 @@ pub async fn remove(mesh: &Mesh, artefact: &Artefact) -> Result<(), MeshError> {
         streams::purge(mesh, &streams::resource(mesh, streams::ARTEFACTS), &marker, None).await
     })
     .await
+}
+
+async fn put_once(
+    mesh: &Mesh,
+    what: &str,
+    artefact: &Artefact,
+    bytes: &Bytes,
+) -> Result<(), MeshError> {
+    let store = streams::artefacts(mesh).await?;
+    if is_there(&store, artefact).await {
+        return Ok(());
+    }
+    let meta = ObjectMetadata { name: artefact.sha256.to_string(), ..Default::default() };
+    let stored = store.put(meta, &mut bytes.as_ref()).await;
+    stored.map(drop).map_err(|e| MeshError::jetstream(what, e))
+}
+
+async fn get_once(mesh: &Mesh, what: &str, artefact: &Artefact) -> Result<Bytes, MeshError> {
+    let store = streams::artefacts(mesh).await?;
+    let object = store.get(artefact.sha256.as_str()).await.map_err(|e| match e.kind() {
+        GetErrorKind::NotFound => {
+            MeshError::NoArtefact { sha256: artefact.sha256.clone(), name: artefact.name.clone() }
+        }
+        GetErrorKind::InvalidName
+        | GetErrorKind::ConsumerCreate
+        | GetErrorKind::BucketLink
+        | GetErrorKind::TimedOut
+        | GetErrorKind::Other => MeshError::jetstream(what, e),
+    })?;
+    let bytes = read(object, artefact, what).await?;
+    let found = sha256(&bytes);
+    if found != artefact.sha256 {
+        return Err(MeshError::Corrupt { wanted: artefact.sha256.clone(), found });
+    }
+    Ok(bytes)
 }
 
 /// Reads at most one byte more than an artefact may have.

@@ -110,6 +110,12 @@ impl<T> Pipeline<T> {
         Some((first.remove().what, Answer::Silence(format!("no answer in {PUB_ACK_MAX:?}"))))
     }
 
+    /// The connection is another one: what nobody has answered over the old one, nobody will.
+    pub fn expire_all(&mut self) {
+        let now = Instant::now();
+        self.waiting.values_mut().for_each(|waiting| waiting.until = waiting.until.min(now));
+    }
+
     /// When something may expire; none while nothing is on its way.
     pub fn expires_at(&self) -> Option<Instant> {
         self.waiting.first_key_value().map(|(_, waiting)| waiting.until)

@@ -38,7 +38,8 @@ async fn answer(mesh: Mesh, hub: Arc<Hub>, beat: Message) {
     // says nothing, and no answer means go on. A worker that asks waits for whoever drives it.
     let against = known.iter().flatten().any(|verdict| *verdict != pb::Verdict::Continue);
     let knows_all = known.iter().all(Option::is_some);
-    if !against && !(heartbeat.asks && knows_all) {
+    let has_an_answer = against || (heartbeat.asks && knows_all);
+    if !has_an_answer {
         return;
     }
     let verdicts = known.into_iter().map(|v| v.unwrap_or(pb::Verdict::Continue).into()).collect();

@@ -3,14 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::consumer::PullConsumer;
 use deadelus_core::{Fork, Input, Problems, Shared};
-use deadelus_mesh::{Mesh, MeshError, clock::now_unix_ms, dead, streams};
+use deadelus_mesh::{
+    Mesh, MeshError,
+    clock::now_unix_ms,
+    dead,
+    pull::{Pull, Pulled},
+    streams,
+};
 use deadelus_proto::{
     Report, Sha256, SpecialistName, Subject, WorkflowId,
     pb::{self, inbound::Message as Said},
 };
-use futures_util::StreamExt as _;
 use prost::Message as _;
 use tokio::task::JoinSet;
 
@@ -66,26 +70,27 @@ impl Inbox {
         listening: &mut JoinSet<()>,
     ) -> Result<(), MeshError> {
         let consumer = streams::take_inbox(&self.mesh, partition).await?;
-        listening.spawn(self.clone().pull_from(consumer));
+        let pull = Pull::open(self.mesh.clone(), &consumer).await?;
+        listening.spawn(self.clone().pull_from(pull));
         Ok(())
     }
 
-    async fn pull_from(self, consumer: PullConsumer) {
+    async fn pull_from(self, mut pull: Pull) {
         loop {
-            match consumer.stream().max_messages_per_batch(PULL_BATCH).messages().await {
-                Ok(mut messages) => {
-                    while let Some(message) = messages.next().await {
-                        match message {
-                            Ok(message) => {
-                                self.hand_on(Delivery::Stored(Box::new(message)), 0).await;
-                            }
-                            Err(error) => tracing::debug!(%error, "pulling the inbox"),
-                        }
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "cannot pull the inbox; trying again"),
+            let coming = pull.coming();
+            if coming <= PULL_BATCH / 2 {
+                pull.ask(PULL_BATCH - coming).await;
             }
-            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+            match tokio::time::timeout_at(pull.lapses_at(), pull.next()).await {
+                Ok(Pulled::Message(message)) => {
+                    self.hand_on(Delivery::Stored(message), 0).await;
+                }
+                Ok(Pulled::Nobody) => {
+                    tracing::warn!("cannot pull the inbox; trying again");
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                Ok(Pulled::Over) | Err(_) => {}
+            }
         }
     }
 

@@ -80,7 +80,8 @@ impl Partitions {
     /// One look: renews, takes what is ours and free, hands over what is another's.
     pub(crate) async fn look(&mut self) {
         let Some(mine) = self.leases.renew_seat().await else { return };
-        let live = self.leases.live_seats().await;
+        // A seat that nobody speaks for may be taken: nothing is handed to whom nobody has seen.
+        let Some(live) = self.leases.live_seats().await else { return };
         let holders = self.leases.holders().await;
         for partition in lost(&self.listening, &holders) {
             tracing::warn!(partition, "another replica has this partition");

@@ -205,10 +205,12 @@ impl Shard {
     }
 
     async fn reconnected(&mut self) {
+        self.pipeline.expire_all();
         let open: Vec<WorkflowId> = self.seats.keys().cloned().collect();
         for workflow in open {
             self.fact(&workflow, Fact::Reconnected).await;
         }
+        self.time().await;
     }
 
     async fn time(&mut self) {

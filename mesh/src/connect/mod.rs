@@ -42,6 +42,9 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 /// A request to the server, or to another process.
 pub const REQUEST_MAX: Duration = Duration::from_secs(5);
 
+/// A connection that breaks more often during one question is left to the question's own timeout.
+const ASKED_ANEW_MAX: usize = 8;
+
 /// Messages a subscription holds for a slow reader before it drops some: thousands of workflows
 /// answer into one inbox.
 const SUBSCRIPTION_CAPACITY: usize = 256 * 1024;
@@ -126,6 +129,27 @@ impl Mesh {
         if drained.await.is_err() {
             tracing::warn!(?deadline, "NATS connection did not drain in time");
         }
+    }
+
+    /// The answer to a question. When the connection breaks it is asked anew over the next one: what
+    /// was asked over the old one nobody answers, and its timeout would be waited for in vain. For
+    /// what may be asked twice.
+    ///
+    /// # Errors
+    /// Those of the question.
+    pub async fn answer_to<T, E, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut reconnects = self.reconnects();
+        for _ in 0..ASKED_ANEW_MAX {
+            tokio::select! {
+                biased;
+                answer = ask() => return answer,
+                () = reconnects.next() => {}
+            }
+        }
+        ask().await
     }
 
     /// Waits until the connection stands, at most until `deadline`. Says whether it does.

@@ -19,6 +19,7 @@ use super::share::Holder;
 /// What this replica holds.
 #[derive(Debug)]
 pub(super) struct Leases {
+    mesh: Mesh,
     bucket: kv::Store,
     owner: Bytes,
     seat: Option<(u16, u64)>,
@@ -30,7 +31,7 @@ impl Leases {
     pub(super) async fn open(mesh: &Mesh, owner: &str) -> Result<Self, MeshError> {
         let bucket = streams::bucket(mesh, streams::LEASES).await?;
         let owner = Bytes::from(owner.to_owned());
-        Ok(Self { bucket, owner, seat: None, held: BTreeMap::new() })
+        Ok(Self { mesh: mesh.clone(), bucket, owner, seat: None, held: BTreeMap::new() })
     }
 
     /// Says again that this replica is there. Its seat; none while all are taken, or the server is
@@ -47,20 +48,24 @@ impl Leases {
             if self.seat.is_some() {
                 break;
             }
-            let taken = self.bucket.create(seat_key(seat), self.owner.clone()).await;
-            self.seat = taken.ok().map(|revision| (seat, revision));
+            let taken = self.create(&seat_key(seat)).await;
+            self.seat = taken.map(|revision| (seat, revision));
         }
         self.seat.map(|(seat, _)| seat)
     }
 
-    /// The seats of all replicas that are there.
-    pub(super) async fn live_seats(&self) -> BTreeSet<u16> {
+    /// The seats of all replicas that are there; none while the server does not say.
+    pub(super) async fn live_seats(&self) -> Option<BTreeSet<u16>> {
         let mine = self.seat.map(|(seat, _)| seat);
         let seats = join_all((0..PARTITIONS).map(|seat| async move {
-            let taken = mine == Some(seat) || self.is_there(&seat_key(seat)).await;
-            taken.then_some(seat)
+            let taken = match mine == Some(seat) {
+                true => true,
+                false => self.is_there(&seat_key(seat)).await?,
+            };
+            Some(taken.then_some(seat))
         }));
-        seats.await.into_iter().flatten().collect()
+        let known: Option<Vec<Option<u16>>> = seats.await.into_iter().collect();
+        Some(known?.into_iter().flatten().collect())
     }
 
     /// Renews what is held; who has each partition, in their order.
@@ -79,15 +84,10 @@ impl Leases {
 
     /// Whether the partition is ours now.
     pub(super) async fn take(&mut self, partition: u16) -> bool {
-        let taken = self.bucket.create(partition_key(partition), self.owner.clone()).await;
-        match taken {
-            Ok(revision) => {
-                self.held.insert(partition, revision);
-                true
-            }
-            // Somebody was faster, or the server is away: the next look tells.
-            Err(_) => false,
-        }
+        // None: somebody was faster, or the server is away. The next look tells.
+        let taken = self.create(&partition_key(partition)).await;
+        self.held.extend(taken.map(|revision| (partition, revision)));
+        taken.is_some()
     }
 
     pub(super) async fn release(&mut self, partition: u16) {
@@ -114,25 +114,45 @@ impl Leases {
                 Renewed::Unknown => (Holder::Me, Some(*revision)),
                 Renewed::Lost => (Holder::Another, None),
             },
-            None if self.is_there(&key).await => (Holder::Another, None),
-            None => (Holder::Nobody, None),
+            None => match self.is_there(&key).await {
+                Some(false) => (Holder::Nobody, None),
+                // Where the server does not say, nothing is taken from anybody.
+                Some(true) | None => (Holder::Another, None),
+            },
         }
     }
 
     async fn renew(&self, key: &str, revision: u64) -> Renewed {
-        match self.bucket.update(key, self.owner.clone(), revision).await {
+        let update = || self.bucket.update(key, self.owner.clone(), revision);
+        match self.mesh.answer_to(update).await {
             Ok(revision) => Renewed::At(revision),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Renewed::Lost,
+            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {
+                self.own(key).await.map_or(Renewed::Lost, Renewed::At)
+            }
             Err(_) => Renewed::Unknown,
         }
     }
 
-    /// A server that does not answer is taken to say yes: nothing is taken from anybody then.
-    async fn is_there(&self, key: &str) -> bool {
-        match self.bucket.entry(key).await {
-            Ok(entry) => entry.is_some_and(|entry| entry.operation == Operation::Put),
-            Err(_) => true,
+    async fn create(&self, key: &str) -> Option<u64> {
+        let create = || self.bucket.create(key, self.owner.clone());
+        match self.mesh.answer_to(create).await {
+            Ok(revision) => Some(revision),
+            Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => self.own(key).await,
+            Err(_) => None,
         }
+    }
+
+    /// The revision of an entry that this very replica has written, and has not heard of.
+    async fn own(&self, key: &str) -> Option<u64> {
+        let entry = self.mesh.answer_to(|| self.bucket.entry(key)).await.ok()??;
+        let own = entry.operation == Operation::Put && entry.value == self.owner;
+        own.then_some(entry.revision)
+    }
+
+    /// None where the server does not say.
+    async fn is_there(&self, key: &str) -> Option<bool> {
+        let entry = self.mesh.answer_to(|| self.bucket.entry(key)).await.ok()?;
+        Some(entry.is_some_and(|entry| entry.operation == Operation::Put))
     }
 
     async fn give_back(&self, key: &str, revision: u64) {

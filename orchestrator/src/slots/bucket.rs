@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::kv;
+use bytes::Bytes;
 use deadelus_core::{Claim, Slot};
 use deadelus_mesh::{Mesh, MeshError, streams};
 use deadelus_proto::{TaskKey, pb};
@@ -18,6 +19,7 @@ const WRITERS_MAX: u32 = 64;
 /// The slots of one mesh, as many as one replica's configuration says.
 #[derive(Debug, Clone)]
 pub struct Slots {
+    mesh: Mesh,
     bucket: kv::Store,
     /// The replica that asks.
     by: Arc<str>,
@@ -30,7 +32,8 @@ impl Slots {
     /// # Errors
     /// [`MeshError`] when it is missing.
     pub async fn open(mesh: &Mesh, by: Arc<str>, limits: Limits) -> Result<Self, MeshError> {
-        Ok(Self { bucket: streams::bucket(mesh, streams::SLOTS).await?, by, limits })
+        let bucket = streams::bucket(mesh, streams::SLOTS).await?;
+        Ok(Self { mesh: mesh.clone(), bucket, by, limits })
     }
 
     /// Asks for all slots of a claim, one after the other in their one order, up to the first that it
@@ -70,7 +73,8 @@ impl Slots {
     /// # Errors
     /// As [`ask`](Self::ask).
     pub async fn read(&self, slot: &Slot) -> Result<(Table, u64), MeshError> {
-        let entry = self.bucket.entry(key_of(slot)).await.map_err(|e| failed(&e))?;
+        let asked = self.mesh.answer_to(|| self.bucket.entry(key_of(slot)));
+        let entry = asked.await.map_err(|e| failed(&e))?;
         let Some(entry) = entry else { return Ok((Table::default(), 0)) };
         if entry.operation != kv::Operation::Put {
             return Ok((Table::default(), entry.revision));
@@ -120,11 +124,13 @@ impl Slots {
     async fn write(&self, slot: &Slot, table: &Table, revision: u64) -> Result<bool, MeshError> {
         let key = key_of(slot);
         if table.is_empty() {
-            let gone = self.bucket.delete_expect_revision(&key, Some(revision)).await;
-            return Ok(gone.is_ok());
+            let delete = || self.bucket.delete_expect_revision(&key, Some(revision));
+            return Ok(self.mesh.answer_to(delete).await.is_ok());
         }
-        let bytes = table.to_pb(&slot.to_string()).encode_to_vec().into();
-        match self.bucket.update(&key, bytes, revision).await {
+        let bytes = Bytes::from(table.to_pb(&slot.to_string()).encode_to_vec());
+        // Whether the old connection took it along tells the revision.
+        let update = || self.bucket.update(&key, bytes.clone(), revision);
+        match self.mesh.answer_to(update).await {
             Ok(_) => Ok(true),
             Err(e) if e.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(false),
             Err(e) => Err(failed(&e)),

@@ -105,7 +105,8 @@ pub(crate) async fn is_wanted(
 ) -> bool {
     let Ok(name) = instance.parse() else { return true };
     let subject = mesh.subjects.of(&Subject::Worker(specialist.clone(), name));
-    let question = pb::Heartbeat { asks: true, ..heartbeat(specialist, instance, &[key.clone()]) };
+    let question =
+        pb::Heartbeat { asks: true, ..heartbeat(specialist, instance, std::slice::from_ref(key)) };
     for _ in 0..QUESTIONS_MAX {
         let asked = mesh.client.request(subject.clone(), question.encode_to_vec().into());
         let Ok(Ok(answer)) = tokio::time::timeout(HEARTBEAT_EVERY, asked).await else { continue };

@@ -109,6 +109,7 @@ impl Overtaken {
 /// The ledger of one mesh, in its KV bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
+    mesh: Mesh,
     bucket: kv::Store,
 }
 
@@ -116,12 +117,12 @@ impl Ledger {
     /// Opens the bucket that the mesh made.
     pub(crate) async fn open(mesh: &Mesh) -> Result<Self, Failure> {
         let bucket = streams::bucket(mesh, streams::LEDGER).await.map_err(|e| unavailable(&e))?;
-        Ok(Self { bucket })
+        Ok(Self { mesh: mesh.clone(), bucket })
     }
 
     /// What is known of the key.
     pub(crate) async fn read(&self, key: &str) -> Result<Option<Held>, Failure> {
-        let found = patiently(key, || self.bucket.entry(key)).await.map_err(|e| unavailable(&e))?;
+        let found = self.patiently(key, || self.bucket.entry(key)).await?;
         let Some(found) = found.filter(|found| found.operation == kv::Operation::Put) else {
             return Ok(None);
         };
@@ -131,11 +132,13 @@ impl Ledger {
 
     /// Writes the intent, before the effect. None when somebody else already did.
     pub(crate) async fn begin(&self, key: &str, entry: Entry) -> Result<Option<Held>, Failure> {
-        match self.bucket.create(key, encode(&entry)).await {
-            Ok(revision) => Ok(Some(Held { entry, revision })),
+        let bytes = encode(&entry);
+        let create = async || match self.bucket.create(key, bytes.clone()).await {
             Err(e) if e.kind() == kv::CreateErrorKind::AlreadyExists => Ok(None),
-            Err(e) => Err(unavailable(&e)),
-        }
+            created => created.map(Some),
+        };
+        let revision = self.patiently(key, create).await?;
+        Ok(revision.map(|revision| Held { entry, revision }))
     }
 
     /// Writes over what was written at `revision`. None when somebody else already did.
@@ -145,11 +148,13 @@ impl Ledger {
         entry: Entry,
         revision: u64,
     ) -> Result<Option<Held>, Failure> {
-        match self.bucket.update(key, encode(&entry), revision).await {
-            Ok(revision) => Ok(Some(Held { entry, revision })),
+        let bytes = encode(&entry);
+        let update = async || match self.bucket.update(key, bytes.clone(), revision).await {
             Err(e) if e.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(None),
-            Err(e) => Err(unavailable(&e)),
-        }
+            updated => updated.map(Some),
+        };
+        let revision = self.patiently(key, update).await?;
+        Ok(revision.map(|revision| Held { entry, revision }))
     }
 
     /// Forgets an intent whose effect never came to be, so that the next attempt begins afresh; not
@@ -158,23 +163,24 @@ impl Ledger {
         let purged = self.bucket.purge_expect_revision(key, Some(held.revision)).await;
         purged.map_err(|e| unavailable(&e))
     }
-}
 
-/// Asks until somebody answers, at most [`TRY_FOR`]: where the ledger is away the report of a failure
-/// would find nobody either, and a task that has not begun has not failed.
-async fn patiently<T, E, F>(key: &str, mut ask: impl FnMut() -> F) -> Result<T, E>
-where
-    F: Future<Output = Result<T, E>>,
-    E: std::fmt::Display,
-{
-    let give_up = Instant::now() + TRY_FOR;
-    loop {
-        match ask().await {
-            Err(error) if Instant::now() < give_up => {
-                tracing::warn!(key, %error, "the effect ledger does not answer; asking again");
-                tokio::time::sleep(PAUSE_BETWEEN_TRIES).await;
+    /// Asks until somebody answers, at most [`TRY_FOR`]: where the ledger is away the report of a
+    /// failure would find nobody either, and a task that has not begun has not failed. Whoever wrote,
+    /// and did not hear of it, finds their own entry.
+    async fn patiently<T, E, F>(&self, key: &str, ask: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::fmt::Display,
+    {
+        let give_up = Instant::now() + TRY_FOR;
+        loop {
+            match self.mesh.answer_to(&ask).await {
+                Err(error) if Instant::now() < give_up => {
+                    tracing::warn!(key, %error, "the effect ledger does not answer; asking again");
+                    tokio::time::sleep(PAUSE_BETWEEN_TRIES).await;
+                }
+                answer => return answer.map_err(|e| unavailable(&e)),
             }
-            answer => return answer,
         }
     }
 }

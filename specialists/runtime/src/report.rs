@@ -121,8 +121,11 @@ impl Reporter {
     ) -> Result<pb::Answer, String> {
         let (from, workflow) = (self.specialist.clone(), key.workflow.clone());
         let subject = self.mesh.subjects.of(&Subject::Ask { from, workflow });
-        let question = Request::new().headers(headers).payload(bytes).timeout(Some(ASK_MAX));
-        let answer = self.mesh.client.send_request(subject, question).await;
+        let question = || {
+            let question = Request::new().headers(headers.clone()).payload(bytes.clone());
+            self.mesh.client.send_request(subject.clone(), question.timeout(Some(ASK_MAX)))
+        };
+        let answer = self.mesh.answer_to(question).await;
         let answer = pb::Answer::decode(answer.map_err(|e| e.to_string())?.payload);
         let answer = answer.map_err(|e| e.to_string())?;
         if !answer.accepted {

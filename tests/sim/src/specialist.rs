@@ -413,13 +413,11 @@ impl World {
         }
         let job = job.clone();
         let failure = Failure::new(ErrorClass::Denied, "nobody waits for it any more");
-        let failure = match &job.stage {
-            Stage::Perform(held) => {
-                self.effects.forget(&ledger_key(&job), held);
-                failure
-            }
-            _ => unsure(failure),
-        };
+        let begun = matches!(job.stage, Stage::Reconcile(_));
+        if let Stage::Perform(held) = &job.stage {
+            self.effects.forget(&ledger_key(&job), held);
+        }
+        let failure = if begun { unsure(failure) } else { failure };
         self.go_on(at, number, failed(failure), 0);
     }
 
