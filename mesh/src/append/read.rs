@@ -36,6 +36,10 @@ pub async fn read_log(
     subject: &str,
     from: u64,
 ) -> Result<Vec<(u64, Bytes)>, MeshError> {
+    mesh.answer_to(|| read_once(mesh, subject, from)).await
+}
+
+async fn read_once(mesh: &Mesh, subject: &str, from: u64) -> Result<Vec<(u64, Bytes)>, MeshError> {
     let Some(newest) = last_message(mesh, subject).await? else { return Ok(vec![]) };
     let target = newest.sequence;
     if target <= from {
@@ -85,7 +89,8 @@ pub async fn read_log(
 /// # Errors
 /// [`MeshError::JetStream`].
 pub async fn last(mesh: &Mesh, subject: &str) -> Result<Option<(u64, Bytes)>, MeshError> {
-    Ok(last_message(mesh, subject).await?.map(|m| (m.sequence, m.payload)))
+    let last = mesh.answer_to(|| last_message(mesh, subject)).await?;
+    Ok(last.map(|message| (message.sequence, message.payload)))
 }
 
 /// The message that follows `expected` on the subject, from the leader. Under compare-and-append
@@ -94,9 +99,12 @@ pub async fn last(mesh: &Mesh, subject: &str) -> Result<Option<(u64, Bytes)>, Me
 /// # Errors
 /// [`MeshError::JetStream`].
 pub async fn winner(mesh: &Mesh, subject: &str, expected: u64) -> Result<Option<Entry>, MeshError> {
-    let stream = streams::stream(mesh, LOG).await?;
-    let request = stream.raw_message_builder().sequence(expected + 1).next_by_subject(subject);
-    let message = found(subject, request.send().await)?;
+    let next = async || {
+        let stream = streams::stream(mesh, LOG).await?;
+        let request = stream.raw_message_builder().sequence(expected + 1).next_by_subject(subject);
+        found(subject, request.send().await)
+    };
+    let message = mesh.answer_to(next).await?;
     Ok(message.map(|message| Entry {
         sequence: message.sequence,
         id: message.headers.get(DECISION_HEADER).map(ToString::to_string),
