@@ -26,7 +26,7 @@ use crate::{
     provider::Provider,
     quiet,
     scene::{self, Scene},
-    shop::{Engine, Shop},
+    shop::{Engine, SOURCE, Shop},
     story::Story,
 };
 
@@ -166,7 +166,7 @@ impl Scene for Case {
             "[targets.shop.service]\nbase_url = \"{service}\"\ntoken = {:?}\n",
             self.token("support", &[])
         );
-        let security = format!("[targets.shop.roots]\nsource = \"{folder}\"\n");
+        let security = format!("[targets.shop.roots]\nsource = {SOURCE:?}\n");
         let payments = format!(
             "[targets.shop]\nbase_url = {:?}\napi_key = \"sk_test_golden1\"\n\
              webhook_secrets = [{SECRET:?}]\nservice_url = \"{service}\"\n\

@@ -25,7 +25,7 @@ use crate::{
     person::Person,
     quiet,
     scene::{self, Scene},
-    shop::{Engine, Shop},
+    shop::{Engine, SOURCE, Shop},
     story::Story,
 };
 
@@ -193,7 +193,8 @@ impl Scene for Case {
             "[targets.shop]\ndocuments = \"{change}\"\n\
              [targets.shop.service]\nbase_url = \"{service}\"\nmay_write = true\n"
         );
-        let security = format!("[targets.shop.roots]\nchange = \"{change}\"\n");
+        let security =
+            format!("[targets.shop.roots]\nchange = \"{change}\"\nsource = {SOURCE:?}\n");
         Fleet::of(&[
             ("db", &targets.db),
             ("deployment", &targets.deployment),

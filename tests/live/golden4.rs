@@ -2,7 +2,7 @@
 //! becomes a document, a table, a release and a drill with a provider that goes wrong; and all of
 //! it can be taken back, but for refunds in the provider's books.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use deadelus_proto::{
     WorkflowId,
@@ -19,7 +19,7 @@ use crate::{
     provider::Provider,
     quiet,
     scene::{self, Scene},
-    shop::{Engine, Shop},
+    shop::{Engine, SOURCE, Shop},
     story::Story,
 };
 
@@ -85,11 +85,33 @@ async fn an_endpoint_without_a_provider_is_taken_back_whole() {
     assert_eq!(case.state().await, before, "{}", story.told());
 }
 
+/// A weakness in the sources stops it before anything is changed, and says where.
+#[tokio::test]
+async fn sources_with_a_known_weakness_are_not_released() {
+    let _others = quiet::among_others().await;
+    let mut case = Case::open("weak", Engine::Sqlite).await.unwrap();
+    case.source = case.folder.path().join("weak");
+    fs::create_dir(&case.source).unwrap();
+    let weak = "import requests\nrequests.post(provider, json=order, verify=False)\n";
+    fs::write(case.source.join("pay.py"), weak).unwrap();
+    let before = case.state().await;
+    let fleet = case.fleet();
+    let ada = Person::at(&fleet).await;
+    let id = case.approved(&ada).await;
+    let story = ada.until_ended(&id, Ending::Undone).await;
+    let message = &story.failure("code").message;
+    assert!(message.contains("no_new_weakness: 1") && message.contains("pay.py:2"), "{message}");
+    assert_eq!(story.outcome("migrate"), "", "{}", story.told());
+    assert_eq!(case.state().await, before);
+}
+
 /// A shop at v2, a provider, and the documents of its API.
 pub(crate) struct Case {
     shop: Shop,
     provider: Provider,
     folder: TempDir,
+    /// What is said to be released.
+    source: PathBuf,
 }
 
 /// What must be the same again.
@@ -116,7 +138,7 @@ impl Scene for Case {
         shop.release("v2");
         let document = concat!(env!("CARGO_MANIFEST_DIR"), "/shop/openapi.yaml");
         fs::copy(document, folder.path().join("openapi.yaml")).unwrap();
-        Some(Self { shop, provider, folder })
+        Some(Self { shop, provider, folder, source: SOURCE.into() })
     }
 
     fn fleet(&self) -> Fleet {
@@ -124,7 +146,7 @@ impl Scene for Case {
         let targets = self.shop.targets("");
         let api = format!("[targets.shop]\nfolder = \"{folder}\"\nbase_url = \"{service}\"\n");
         let testing = format!("[targets.shop.service]\nbase_url = \"{service}\"\n");
-        let security = format!("[targets.shop.roots]\nsource = \"{folder}\"\n");
+        let security = format!("[targets.shop.roots]\nsource = {:?}\n", self.source);
         let payments = format!(
             "[targets.shop]\nbase_url = {:?}\napi_key = \"sk_test_drill\"\n\
              service_url = \"{service}\"\ntakes_faults = true\n",

@@ -21,6 +21,9 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// What is released when a shop is: its own sources.
+pub(crate) const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/shop/src");
+
 /// Where a shop keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use deadelus_runtime::{Artefact, Check, Context, ErrorClass, Failure, sarif::MEDIA_TYPE};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     files::Skipped,
@@ -35,6 +35,46 @@ pub struct Findings {
     pub waived: usize,
 }
 
+/// Where sources and configurations are looked for, and what counts.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inputs {
+    /// One of the target's roots; may be left out where there is only one.
+    pub root: Option<String>,
+    /// Files and folders in the root; all of it when there are none.
+    pub paths: Vec<String>,
+    /// Findings from this level on count; `error` when it is not given.
+    pub fail_on: Level,
+    /// The `.sarif` of an earlier scan of the same kind: what it has is known and does not count.
+    pub baseline: Option<Artefact>,
+}
+
+/// What was seen in files.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) findings: Vec<Finding>,
+    /// How many were looked at.
+    pub(crate) files: usize,
+    /// Those that should have been and could not.
+    pub(crate) unread: Vec<Skipped>,
+}
+
+/// The same, judged: the checks, and the files to name.
+#[derive(Debug)]
+pub(crate) struct Weaknesses {
+    pub(crate) found: Findings,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) unread: Vec<Skipped>,
+    pub(crate) report: Artefact,
+}
+
+/// The checks of every scan for weaknesses.
+pub(crate) const WEAKNESS_CHECKS: &[(&str, &str)] = &[
+    ("no_new_weakness", "nothing at or above the level, neither waived nor known"),
+    ("every_file_read", "each file of such a kind could be read and understood"),
+    ("something_read", "there was at least one such file"),
+];
+
 /// A scan and what it is judged by.
 #[derive(Debug)]
 pub(crate) struct Scan<'a> {
@@ -57,13 +97,29 @@ pub(crate) struct Verdict {
     pub(crate) report: Artefact,
 }
 
-/// Whether files could be read, and whether there were any: of what was not read nothing is known.
-/// With it those to name, which are at most 100.
-pub(crate) fn read(files: usize, mut unread: Vec<Skipped>) -> ([Check; 2], Vec<Skipped>) {
+/// Judges what was seen in files: of what was not read nothing is known, and where nothing was read
+/// nothing is clean.
+pub(crate) async fn weaknesses(
+    cx: &Context,
+    target: &SecurityTarget,
+    verb: &'static str,
+    inputs: &Inputs,
+    seen: Seen,
+) -> Result<Weaknesses, Failure> {
+    let Seen { findings, files, mut unread } = seen;
+    let scan = Scan {
+        verb,
+        check: "no_new_weakness",
+        findings,
+        baseline: inputs.baseline.as_ref(),
+        fail_on: inputs.fail_on,
+    };
+    let Verdict { findings: found, check, report } = conclude(cx, target, scan).await?;
     let first = unread.first().map(|one| format!("{}: {}", one.path, one.reason));
     let every = Check::equal("every_file_read", unread.len(), 0).note(first.unwrap_or_default());
     unread.truncate(UNREAD_TOLD_MAX);
-    ([every, Check::at_least("something_read", files, 1)], unread)
+    let checks = vec![check, every, Check::at_least("something_read", files, 1)];
+    Ok(Weaknesses { found, checks, unread, report })
 }
 
 /// Judges findings by baseline and waivers, and keeps the report.

@@ -9,17 +9,16 @@ mod rules;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use deadelus_runtime::{
-    About, Artefact, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability,
-    blocking,
+    About, Context, Effect, ErrorClass, Failure, Idempotency, Measured, ReadCapability, blocking,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use self::rules::{Rules, Weakness};
 use crate::{
     files::{self, Skipped},
-    finding::{Finding, Level},
-    gate::{self, Findings, Scan},
+    finding::Finding,
+    gate::{self, Findings, Inputs, Seen},
     target::Targets,
 };
 
@@ -33,20 +32,6 @@ const UNCOVERED: [&str; 20] = [
     "c", "cc", "cpp", "cs", "cxx", "dart", "erl", "ex", "exs", "groovy", "h", "hpp", "lua", "m",
     "pl", "pm", "scala", "swift", "vb", "zig",
 ];
-
-/// Where to look.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Inputs {
-    /// One of the target's roots; may be left out where there is only one.
-    pub root: Option<String>,
-    /// Files and folders in the root; all of it when there are none.
-    pub paths: Vec<String>,
-    /// Findings from this level on count; `error` when it is not given.
-    pub fail_on: Level,
-    /// `scan_code.sarif` of an earlier scan: what it has is known and does not count.
-    pub baseline: Option<Artefact>,
-}
 
 /// What was found; all of it as the artefact `scan_code.sarif`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -87,11 +72,7 @@ impl ReadCapability for ScanCode {
                       tokens, weak hashes and debug modes in sources.",
             effect: Effect::Read,
             idempotency: Idempotency::Natural,
-            checks: &[
-                ("no_new_weakness", "nothing at or above the level, neither waived nor known"),
-                ("every_file_read", "each source of a language with rules could be read"),
-                ("something_read", "there was at least one such source"),
-            ],
+            checks: gate::WEAKNESS_CHECKS,
             undo: None,
             timeout: TIMEOUT,
             locks: &[],
@@ -105,29 +86,20 @@ impl ReadCapability for ScanCode {
         let rules =
             Rules::built_in().map_err(|e| Failure::new(ErrorClass::Unsupported, format!("{e}")))?;
         let look = blocking(move || look(&root, &paths, rules)).await?;
-        let Look { findings, languages, not_covered, unread } = look;
-        let scan = Scan {
-            verb: "scan_code",
-            check: "no_new_weakness",
-            findings,
-            baseline: inputs.baseline.as_ref(),
-            fail_on: inputs.fail_on,
-        };
-        let verdict = gate::conclude(cx, target, scan).await?;
-        let ([every_file, something], unread) = gate::read(languages.values().sum(), unread);
-        let checks = vec![verdict.check, every_file, something];
-        let outputs = Outputs { found: verdict.findings, languages, not_covered, unread };
-        Ok(Measured::new(outputs, checks).artefacts(vec![verdict.report]))
+        let Look { seen, languages, not_covered } = look;
+        let gate::Weaknesses { found, checks, unread, report } =
+            gate::weaknesses(cx, target, "scan_code", &inputs, seen).await?;
+        let outputs = Outputs { found, languages, not_covered, unread };
+        Ok(Measured::new(outputs, checks).artefacts(vec![report]))
     }
 }
 
 /// What was seen so far.
 #[derive(Debug, Default)]
 struct Look {
-    findings: Vec<Finding>,
+    seen: Seen,
     languages: BTreeMap<String, usize>,
     not_covered: BTreeMap<String, usize>,
-    unread: Vec<Skipped>,
 }
 
 fn look(root: &Path, paths: &[String], rules: &Rules) -> Result<Look, Failure> {
@@ -143,10 +115,11 @@ fn look(root: &Path, paths: &[String], rules: &Rules) -> Result<Look, Failure> {
         match source(root, &path) {
             Ok(text) => {
                 *look.languages.entry(language.to_owned()).or_default() += 1;
+                look.seen.files += 1;
                 let found = rules.weaknesses(language, &text).into_iter();
-                look.findings.extend(found.map(|weakness| finding(weakness, &path)));
+                look.seen.findings.extend(found.map(|weakness| finding(weakness, &path)));
             }
-            Err(unread) => look.unread.push(unread),
+            Err(unread) => look.seen.unread.push(unread),
         }
     }
     Ok(look)

@@ -8,16 +8,16 @@ mod kubernetes;
 use std::{path::Path, time::Duration};
 
 use deadelus_runtime::{
-    About, Artefact, Context, Effect, Failure, Idempotency, Measured, ReadCapability, blocking,
+    About, Context, Effect, Failure, Idempotency, Measured, ReadCapability, blocking,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::{
     files::{self, Skipped},
     finding::{Finding, Level},
-    gate::{self, Findings, Scan},
+    gate::{self, Findings, Inputs, Seen},
     target::Targets,
 };
 
@@ -27,20 +27,6 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const CONFIG_MAX_BYTES: usize = 1 << 20;
 /// Documents of one file of manifests.
 const DOCUMENTS_MAX: usize = 1_000;
-
-/// Where to look.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Inputs {
-    /// One of the target's roots; may be left out where there is only one.
-    pub root: Option<String>,
-    /// Files and folders in the root; all of it when there are none.
-    pub paths: Vec<String>,
-    /// Findings from this level on count; `error` when it is not given.
-    pub fail_on: Level,
-    /// `scan_config.sarif` of an earlier scan: what it has is known and does not count.
-    pub baseline: Option<Artefact>,
-}
 
 /// What was found; all of it as the artefact `scan_config.sarif`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -78,11 +64,7 @@ impl ReadCapability for ScanConfig {
             summary: "Finds what container, compose and Kubernetes files leave open.",
             effect: Effect::Read,
             idempotency: Idempotency::Natural,
-            checks: &[
-                ("no_new_weakness", "nothing at or above the level, neither waived nor known"),
-                ("every_file_read", "each file of such a kind could be read and understood"),
-                ("something_read", "there was at least one such file"),
-            ],
+            checks: gate::WEAKNESS_CHECKS,
             undo: None,
             timeout: TIMEOUT,
             locks: &[],
@@ -93,19 +75,11 @@ impl ReadCapability for ScanConfig {
         let target = self.targets.of(cx)?;
         let root = target.root(inputs.root.as_deref())?.to_owned();
         let paths = inputs.paths.clone();
-        let Look { findings, files, unread } = blocking(move || look(&root, &paths)).await?;
-        let scan = Scan {
-            verb: "scan_config",
-            check: "no_new_weakness",
-            findings,
-            baseline: inputs.baseline.as_ref(),
-            fail_on: inputs.fail_on,
-        };
-        let verdict = gate::conclude(cx, target, scan).await?;
-        let ([every_file, something], unread) = gate::read(files, unread);
-        let checks = vec![verdict.check, every_file, something];
-        let outputs = Outputs { found: verdict.findings, files, unread };
-        Ok(Measured::new(outputs, checks).artefacts(vec![verdict.report]))
+        let seen = blocking(move || look(&root, &paths)).await?;
+        let files = seen.files;
+        let gate::Weaknesses { found, checks, unread, report } =
+            gate::weaknesses(cx, target, "scan_config", &inputs, seen).await?;
+        Ok(Measured::new(Outputs { found, files, unread }, checks).artefacts(vec![report]))
     }
 }
 
@@ -121,16 +95,8 @@ struct Problem {
     message: String,
 }
 
-/// What was seen so far.
-#[derive(Debug, Default)]
-struct Look {
-    findings: Vec<Finding>,
-    files: usize,
-    unread: Vec<Skipped>,
-}
-
-fn look(root: &Path, paths: &[String]) -> Result<Look, Failure> {
-    let mut look = Look::default();
+fn look(root: &Path, paths: &[String]) -> Result<Seen, Failure> {
+    let mut look = Seen::default();
     for path in files::list(root, paths, false)?.files {
         let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         let container = ["dockerfile", "containerfile"].iter().any(|stem| {

@@ -8,6 +8,16 @@ use crate::store::connect;
 /// Rows in one statement: few round trips, a few hundred kilobytes each.
 const BATCH_ROWS: usize = 10_000;
 
+/// The rows bring their ids; the next ones come after them.
+const NEXT_IDS: &str = "
+    SELECT setval(pg_get_serial_sequence('product', 'id'), coalesce(max(id), 0) + 1, false)
+    FROM product;
+    SELECT setval(pg_get_serial_sequence('orders', 'id'), coalesce(max(id), 0) + 1, false)
+    FROM orders;
+    SELECT setval(pg_get_serial_sequence('order_line', 'id'), coalesce(max(id), 0) + 1, false)
+    FROM order_line;
+";
+
 pub(super) async fn seed(server: &Config, seed: Seed) -> Result<(), SeedError> {
     let mut client = connect(server).await?;
     let transaction = client.transaction().await?;
@@ -17,13 +27,7 @@ pub(super) async fn seed(server: &Config, seed: Seed) -> Result<(), SeedError> {
     products(&transaction, &rows).await?;
     orders(&transaction, rows.orders()).await?;
     lines(&transaction, rows.lines()).await?;
-    for table in TABLES {
-        let next = format!(
-            "SELECT setval(pg_get_serial_sequence('{table}', 'id'), coalesce(max(id), 0) + 1, false) \
-             FROM {table}"
-        );
-        transaction.batch_execute(&next).await?;
-    }
+    transaction.batch_execute(NEXT_IDS).await?;
     transaction.commit().await?;
     // Outside the transaction, as VACUUM must be: the first readers do not have to tidy up.
     for table in TABLES {
