@@ -15,9 +15,10 @@ use deadelus_tests::{fleet::Fleet, nats::NatsServer};
 use tempfile::TempDir;
 
 use crate::{
+    cli::Script,
     kill::{Shops, assert_each_task_is_done_once},
     person::{PATIENCE, Person},
-    plans::comings_and_goings,
+    plans::{ONE_INDEX, comings_and_goings},
     quiet,
 };
 
@@ -28,6 +29,8 @@ const OPEN: usize = 4;
 /// A server that cannot write either says so or says nothing.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(200);
+/// The exit code of a command that reached nobody who could take it.
+const UNREACHABLE: i32 = 9;
 
 #[tokio::test]
 async fn a_full_disk_lets_nothing_in_and_leaves_nothing_half_written() {
@@ -50,6 +53,7 @@ async fn a_full_disk_lets_nothing_in_and_leaves_nothing_half_written() {
     disk.fill();
     let refused = ada.until_refused(&ada.check(&plan(OPEN + 1)).await.unwrap()).await;
     eprintln!("a full disk: {refused}");
+    assert_a_person_hears_of_it(&fleet);
 
     disk.empty();
     // A server that could not write has given its streams up; starting it again is what its log says.
@@ -63,6 +67,16 @@ async fn a_full_disk_lets_nothing_in_and_leaves_nothing_half_written() {
         shops.assert_only_the_wanted_is_left(place, "a full disk").await;
     }
     assert_eq!(ada.story(&before).await.decisions, told.decisions, "what was written stays");
+}
+
+/// What the command line says to somebody who starts a workflow now.
+fn assert_a_person_hears_of_it(fleet: &Fleet) {
+    let file = fleet.home().join("plan.yaml");
+    fs::write(&file, ONE_INDEX.replace("target: shop", "target: shop5")).unwrap();
+    let script = Script { home: fleet.home().join("cli"), url: fleet.nats.url.clone() };
+    let (code, said) = script.run(&["run", "--file", file.to_str().unwrap(), "--yes"]);
+    assert_eq!(code, UNREACHABLE, "{said}");
+    assert!(said.contains("did not store it") && said.contains("disk is full"), "{said}");
 }
 
 impl Person {

@@ -27,6 +27,8 @@ pub(crate) enum CliError {
     NoServer { url: String },
     #[error("no orchestrator answers")]
     NoOrchestrator,
+    #[error("the server did not store it: {0}")]
+    NotStored(String),
     #[error("there is no workflow {0}")]
     NoWorkflow(String),
     #[error("there is no dead letter {0}")]
@@ -81,7 +83,7 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::NoServer { .. } | Self::NoOrchestrator => Exit::Unreachable,
+            Self::NoServer { .. } | Self::NoOrchestrator | Self::NotStored(_) => Exit::Unreachable,
             Self::NoWorkflow(_)
             | Self::NoArtefact(_)
             | Self::NoLetter(_)
@@ -127,6 +129,11 @@ impl CliError {
                 "start what is missing with `deadelus up`, and look with `deadelus doctor`"
                     .to_owned()
             }
+            Self::NotStored(_) => {
+                "look whether the server's disk is full (df) and what its log says; once it stores \
+                 again, `deadelus list` shows whether it arrived, and saying it once more is safe"
+                    .to_owned()
+            }
             Self::NoWorkflow(_) => "list them with `deadelus list`".to_owned(),
             Self::NoLetter(_) => "list them with `deadelus dead list`".to_owned(),
             Self::NoArtefact(_) => "`deadelus report ID` names those of a workflow".to_owned(),
@@ -152,11 +159,14 @@ impl CliError {
                  plan … -o yaml` shows a plan that makes sense"
                     .to_owned()
             }
-            Self::Log { .. } => "look with `deadelus doctor`".to_owned(),
+            Self::Log { .. }
+            | Self::Nats { .. }
+            | Self::Mesh(MeshError::TimedOut { .. } | MeshError::JetStream { .. }) => {
+                "look with `deadelus doctor`".to_owned()
+            }
             Self::File { .. }
             | Self::Refused(_)
             | Self::Usage(_)
-            | Self::Nats { .. }
             | Self::Mesh(_)
             | Self::Config(_)
             | Self::Output(_) => return None,
@@ -182,6 +192,7 @@ impl From<ViewError> for CliError {
     fn from(error: ViewError) -> Self {
         match error {
             ViewError::NoOrchestrator => Self::NoOrchestrator,
+            ViewError::NotStored(why) => Self::NotStored(why),
             ViewError::NoWorkflow(id) => Self::NoWorkflow(id),
             ViewError::BadId(what) => Self::Usage(what),
             ViewError::Log { workflow, problem } => Self::Log { workflow, problem },

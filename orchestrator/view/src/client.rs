@@ -4,9 +4,14 @@
 
 use std::time::Duration;
 
-use async_nats::{HeaderMap, client::RequestErrorKind, jetstream::kv::Operation};
+use async_nats::{HeaderMap, Request, client::RequestErrorKind, jetstream::kv::Operation};
 use bytes::Bytes;
-use deadelus_mesh::{Mesh, archive, lists::Lists, streams, trace};
+use deadelus_mesh::{
+    Mesh, archive,
+    lists::Lists,
+    pipeline::{self, Answer},
+    streams, trace,
+};
 use deadelus_proto::{
     SpecialistName, Subject, WorkflowId,
     pb::{self, inbound::Message as Inbound},
@@ -67,13 +72,19 @@ impl Client {
         let mut headers = HeaderMap::new();
         trace::inject(&mut headers);
         let bytes = question.encode_to_vec().into();
-        let asked = self.mesh.client.request_with_headers(subject, headers, bytes);
-        let answer = match timeout(ASK_MAX, asked).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(e)) if e.kind() != RequestErrorKind::NoResponders => {
-                return Err(ViewError::nats("ask the orchestrator")(e));
-            }
-            Ok(Err(_)) | Err(_) => return Err(ViewError::NoOrchestrator),
+        let asked = Request::new().headers(headers).payload(bytes).timeout(Some(ASK_MAX));
+        let answer = match self.mesh.client.send_request(subject, asked).await {
+            Ok(answer) => answer,
+            Err(e) => match e.kind() {
+                RequestErrorKind::NoResponders | RequestErrorKind::TimedOut => {
+                    return Err(ViewError::NoOrchestrator);
+                }
+                RequestErrorKind::InvalidSubject
+                | RequestErrorKind::MaxPayloadExceeded
+                | RequestErrorKind::Other => {
+                    return Err(ViewError::nats("ask the orchestrator")(e));
+                }
+            },
         };
         A::decode(answer.payload).map_err(ViewError::nats("read the orchestrator's answer"))
     }
@@ -99,11 +110,13 @@ impl Client {
         };
         let subject = self.mesh.subjects.of(&Subject::In { from, workflow: workflow.clone() });
         let bytes = inbound.encode_to_vec().into();
-        let failed = || ViewError::nats("send to the orchestrator");
         let mut headers = HeaderMap::new();
         trace::inject(&mut headers);
-        let stored = self.mesh.jetstream.publish_with_headers(subject, headers, bytes).await;
-        stored.map_err(failed())?.await.map_err(failed())?;
+        match pipeline::publish(&self.mesh, &subject, headers, bytes).await {
+            Answer::Stored(_) => {}
+            Answer::Refused(error) => return Err(ViewError::NotStored(error.to_string())),
+            Answer::Silence(why) => return Err(ViewError::NotStored(why)),
+        }
         let Ok(Some(reply)) = timeout(ANSWER_MAX, replies.next()).await else {
             return Ok(Heard::Stored);
         };

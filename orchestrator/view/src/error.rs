@@ -22,6 +22,9 @@ pub enum ViewError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The server did not acknowledge what was said.
+    #[error("the server did not store it: {0}")]
+    NotStored(String),
     /// The server, or what it holds.
     #[error("cannot {what}")]
     Nats {
