@@ -18,6 +18,7 @@ pub mod lists;
 pub mod meters;
 pub mod names;
 pub mod objects;
+pub mod permissions;
 pub mod pipeline;
 pub mod pull;
 pub mod streams;

@@ -2,15 +2,23 @@
 //!
 //! Storing is idempotent because the name is the content. Reading always recomputes the digest:
 //! what comes back is what was asked for, or an error.
+//!
+//! Objects lie as NATS lays them out (ADR-20), so that `nats object` reads them. They are written
+//! here and not by the library, because it asks for `Nats-Rollup`, with which one message can empty
+//! the whole stream: where there are roles the stream refuses it. A specialist with a role cannot
+//! read the store at all and [borrows](borrow): what may read one object of it may list them all.
 
-use std::time::Duration;
+mod borrow;
+mod lend;
+
+use std::{collections::HashMap, time::Duration};
 
 use async_nats::jetstream::object_store::{
-    DeleteErrorKind, GetErrorKind, ObjectMetadata, ObjectStore,
+    GetErrorKind, InfoErrorKind, ObjectInfo, ObjectOptions, ObjectStore,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use bytes::Bytes;
-use deadelus_proto::{Artefact, Sha256, limits::ARTEFACT_MAX_BYTES};
+use deadelus_proto::{Artefact, Role, Sha256, limits::ARTEFACT_MAX_BYTES};
 use sha2::Digest;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -18,9 +26,13 @@ use tokio::{
 };
 
 use crate::{Mesh, MeshError, streams};
+pub use lend::lend;
 
 /// The largest artefact over a slow link.
 pub const TRANSFER_MAX: Duration = Duration::from_mins(1);
+
+/// As large as the library's: well below what a server takes in one message.
+const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The digest of bytes.
 pub fn sha256(bytes: &[u8]) -> Sha256 {
@@ -74,17 +86,18 @@ pub async fn get(mesh: &Mesh, artefact: &Artefact) -> Result<Bytes, MeshError> {
 pub async fn remove(mesh: &Mesh, artefact: &Artefact) -> Result<(), MeshError> {
     let name = artefact.sha256.as_str();
     let what = format!("remove artefact {name}");
-    let store = streams::artefacts(mesh).await?;
+    let opened = streams::artefacts(mesh).await?;
     bounded(&what, async {
-        match store.delete(name).await {
-            Ok(()) => {}
-            Err(error) if error.kind() == DeleteErrorKind::NotFound => return Ok(()),
+        let found = match opened.info(name).await {
+            Ok(found) => found,
+            Err(error) if error.kind() == InfoErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(MeshError::jetstream(&what, error)),
-        }
-        // A marker would stay for ever: one for each artefact there ever was.
-        let bucket = mesh.subjects.resource(streams::ARTEFACTS);
-        let marker = format!("$O.{bucket}.M.{}", URL_SAFE.encode(name));
-        streams::purge(mesh, &streams::resource(mesh, streams::ARTEFACTS), &marker, None).await
+        };
+        // Its entry last: killed in between, the next time finds what is left. And no marker stays,
+        // one for each artefact there ever was.
+        let stream = streams::resource(mesh, streams::ARTEFACTS);
+        streams::purge(mesh, &stream, &chunks_of(mesh, &found.nuid), None).await?;
+        streams::purge(mesh, &stream, &entry_of(mesh, &artefact.sha256), None).await
     })
     .await
 }
@@ -95,33 +108,85 @@ async fn put_once(
     artefact: &Artefact,
     bytes: &Bytes,
 ) -> Result<(), MeshError> {
-    let store = streams::artefacts(mesh).await?;
-    if is_there(&store, artefact).await {
+    if is_there(mesh, artefact).await {
         return Ok(());
     }
-    let meta = ObjectMetadata { name: artefact.sha256.to_string(), ..Default::default() };
-    let stored = store.put(meta, &mut bytes.as_ref()).await;
-    stored.map(drop).map_err(|e| MeshError::jetstream(what, e))
+    store(mesh, &artefact.sha256, bytes, what).await
 }
 
 async fn get_once(mesh: &Mesh, what: &str, artefact: &Artefact) -> Result<Bytes, MeshError> {
+    let bytes = match mesh.role.as_ref().and_then(Role::specialist) {
+        Some(name) => borrow::get(mesh, name, artefact, what).await?,
+        None => from_store(mesh, artefact, what).await?,
+    };
+    let found = sha256(&bytes);
+    if found != artefact.sha256 {
+        return Err(MeshError::Corrupt { wanted: artefact.sha256.clone(), found });
+    }
+    Ok(bytes)
+}
+
+/// Where the chunks of one upload lie.
+fn chunks_of(mesh: &Mesh, upload: &str) -> String {
+    format!("$O.{}.C.{upload}", mesh.subjects.resource(streams::ARTEFACTS))
+}
+
+/// Where it says which upload holds these bytes.
+fn entry_of(mesh: &Mesh, sha256: &Sha256) -> String {
+    let name = URL_SAFE.encode(sha256.as_str());
+    format!("$O.{}.M.{name}", mesh.subjects.resource(streams::ARTEFACTS))
+}
+
+/// The chunks first, then what says that they are there.
+async fn store(mesh: &Mesh, sha256: &Sha256, bytes: &Bytes, what: &str) -> Result<(), MeshError> {
+    let upload = format!("{:032x}", fastrand::u128(..));
+    let chunk_subject = chunks_of(mesh, &upload);
+    let mut chunks = 0;
+    for from in (0..bytes.len()).step_by(CHUNK_BYTES) {
+        let chunk = bytes.slice(from..bytes.len().min(from + CHUNK_BYTES));
+        publish(mesh, chunk_subject.clone(), chunk, what).await?;
+        chunks += 1;
+    }
+    let digest = URL_SAFE.encode(sha2::Sha256::digest(bytes));
+    let entry = ObjectInfo {
+        name: sha256.to_string(),
+        description: None,
+        metadata: HashMap::new(),
+        headers: None,
+        options: Some(ObjectOptions { link: None, max_chunk_size: Some(CHUNK_BYTES) }),
+        bucket: mesh.subjects.resource(streams::ARTEFACTS),
+        nuid: upload,
+        size: bytes.len(),
+        chunks,
+        modified: None,
+        digest: Some(format!("SHA-256={digest}")),
+        deleted: false,
+    };
+    let entry = serde_json::to_vec(&entry).map_err(|e| MeshError::jetstream(what, e))?;
+    publish(mesh, entry_of(mesh, sha256), entry.into(), what).await
+}
+
+async fn publish(mesh: &Mesh, subject: String, bytes: Bytes, what: &str) -> Result<(), MeshError> {
+    let failed = |e| MeshError::jetstream(what, e);
+    let sent = mesh.jetstream.publish(subject, bytes).await.map_err(failed)?;
+    sent.await.map(|_| ()).map_err(failed)
+}
+
+async fn from_store(mesh: &Mesh, artefact: &Artefact, what: &str) -> Result<Bytes, MeshError> {
     let store = streams::artefacts(mesh).await?;
     let object = store.get(artefact.sha256.as_str()).await.map_err(|e| match e.kind() {
-        GetErrorKind::NotFound => {
-            MeshError::NoArtefact { sha256: artefact.sha256.clone(), name: artefact.name.clone() }
-        }
+        GetErrorKind::NotFound => missing(artefact),
         GetErrorKind::InvalidName
         | GetErrorKind::ConsumerCreate
         | GetErrorKind::BucketLink
         | GetErrorKind::TimedOut
         | GetErrorKind::Other => MeshError::jetstream(what, e),
     })?;
-    let bytes = read(object, artefact, what).await?;
-    let found = sha256(&bytes);
-    if found != artefact.sha256 {
-        return Err(MeshError::Corrupt { wanted: artefact.sha256.clone(), found });
-    }
-    Ok(bytes)
+    read(object, artefact, what).await
+}
+
+fn missing(artefact: &Artefact) -> MeshError {
+    MeshError::NoArtefact { sha256: artefact.sha256.clone(), name: artefact.name.clone() }
 }
 
 /// Reads at most one byte more than an artefact may have.
@@ -142,9 +207,29 @@ async fn read(
 }
 
 /// Whether a complete upload of these bytes exists; on any doubt it is simply done again.
-async fn is_there(store: &ObjectStore, artefact: &Artefact) -> bool {
-    let info = store.info(artefact.sha256.as_str()).await;
-    info.is_ok_and(|info| !info.deleted && info.size as u64 == artefact.size_bytes)
+async fn is_there(mesh: &Mesh, artefact: &Artefact) -> bool {
+    let size = match mesh.role.as_ref().and_then(Role::specialist) {
+        Some(name) => borrow::size(mesh, name, &artefact.sha256).await,
+        None => match streams::artefacts(mesh).await {
+            Ok(store) => size_in(&store, &artefact.sha256).await,
+            Err(error) => Err(error),
+        },
+    };
+    size.is_ok_and(|size| size == Some(artefact.size_bytes))
+}
+
+/// How many bytes it has; none when it is not there.
+async fn size_in(store: &ObjectStore, sha256: &Sha256) -> Result<Option<u64>, MeshError> {
+    let found = entry_in(store, sha256).await?;
+    Ok(found.map(|entry| entry.size as u64))
+}
+
+async fn entry_in(store: &ObjectStore, sha256: &Sha256) -> Result<Option<ObjectInfo>, MeshError> {
+    match store.info(sha256.as_str()).await {
+        Ok(entry) => Ok(Some(entry).filter(|entry| !entry.deleted)),
+        Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(None),
+        Err(error) => Err(MeshError::jetstream(format!("look for artefact {sha256}"), error)),
+    }
 }
 
 async fn bounded<T>(

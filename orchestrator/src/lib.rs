@@ -17,6 +17,7 @@ mod heard;
 mod hub;
 mod inbox;
 pub mod journal;
+mod lending;
 mod letter;
 mod partitions;
 pub mod planner;

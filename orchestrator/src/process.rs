@@ -20,6 +20,7 @@ use crate::{
     hub::Hub,
     inbox::Inbox,
     journal::Journal,
+    lending,
     partitions::Partitions,
     planner::shelf,
     plans::Plans,
@@ -104,6 +105,7 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     let slots = Slots::open(&mesh, journal.owner(), config.limits.clone()).await?;
     let keeper = Keeper::new(mesh.clone(), slots, hub.clone(), wishes);
     let keeping = tokio::spawn(keeper.keep());
+    let lending = tokio::spawn(lending::lend_all(mesh.clone(), lending::listen(&mesh).await?));
     let answering = tokio::spawn(beats::answer_all(mesh.clone(), hub.clone(), beats));
     let mut partitions = Partitions::open(mesh.clone(), owner, inbox, hub.clone()).await?;
     let house = House::new(journal, config.retention.clone(), partitions.held());
@@ -120,6 +122,7 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     }
     partitions.close();
     answering.abort();
+    lending.abort();
     housekeeping.abort();
     keeping.abort();
     if tokio::time::timeout(STOP_WITHIN, hub.stopped()).await.is_err() {

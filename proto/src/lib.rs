@@ -9,6 +9,7 @@ pub mod failure;
 pub mod ids;
 pub mod limits;
 pub mod report;
+pub mod role;
 pub mod subject;
 pub mod task;
 
@@ -22,6 +23,7 @@ pub use card::{Capability, CheckKind, Effect, Hazard, Idempotency, SpecialistCar
 pub use failure::{Aftermath, ErrorClass, Failure};
 pub use ids::{CapabilityName, InvalidId, SpecialistName, TargetName, TaskId, WorkflowId};
 pub use report::{News, Report};
+pub use role::Role;
 pub use subject::{Subject, Subjects};
 pub use task::{
     Artefact, Assignment, Body, Check, Direction, Done, Sha256, TaskKey, Undo, UndoClass,

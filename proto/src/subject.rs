@@ -34,14 +34,17 @@ pub enum Subject {
     Log(WorkflowId),
     /// `dead.<specialist>.<verb>`: what nobody could handle; `dead.in.<from>` for inbox messages.
     Dead(CapabilityName),
-    /// `live.<workflow>.<task>`: progress, best effort.
-    Live(WorkflowId, TaskId),
+    /// `live.<from>.<workflow>.<task>`: progress, best effort.
+    Live(SpecialistName, WorkflowId, TaskId),
     /// `worker.<specialist>.<instance>`: heartbeats.
     Worker(SpecialistName, SpecialistName),
     /// `card.<specialist>`: request/reply, what it offers as JSON.
     Card(SpecialistName),
     /// `api.<verb>`: request/reply with the orchestrator.
     Api(Api),
+    /// `artefact.<from>`: request/reply, a specialist names a digest and has the bytes sent. Only on
+    /// a mesh where each role has a credential of its own.
+    Artefact(SpecialistName),
 }
 
 /// What may be asked of the orchestrator by request/reply.
@@ -81,10 +84,11 @@ impl fmt::Display for Subject {
             }
             Self::Log(workflow) => write!(f, "log.{}.{workflow}", workflow.partition()),
             Self::Dead(name) => write!(f, "dead.{name}"),
-            Self::Live(workflow, task) => write!(f, "live.{workflow}.{task}"),
+            Self::Live(from, workflow, task) => write!(f, "live.{from}.{workflow}.{task}"),
             Self::Worker(specialist, instance) => write!(f, "worker.{specialist}.{instance}"),
             Self::Card(specialist) => write!(f, "card.{specialist}"),
             Self::Api(verb) => write!(f, "api.{}", verb.as_str()),
+            Self::Artefact(from) => write!(f, "artefact.{from}"),
         }
     }
 }
@@ -116,7 +120,8 @@ impl FromStr for Subject {
                 workflow: workflow.parse().map_err(|e| bad(&e))?,
             },
             ["log", _, workflow] => Self::Log(workflow.parse().map_err(|e| bad(&e))?),
-            ["live", workflow, task] => Self::Live(
+            ["live", from, workflow, task] => Self::Live(
+                from.parse().map_err(|e| bad(&e))?,
                 workflow.parse().map_err(|e| bad(&e))?,
                 task.parse().map_err(|e| bad(&e))?,
             ),
@@ -125,6 +130,7 @@ impl FromStr for Subject {
                 instance.parse().map_err(|e| bad(&e))?,
             ),
             ["card", specialist] => Self::Card(specialist.parse().map_err(|e| bad(&e))?),
+            ["artefact", from] => Self::Artefact(from.parse().map_err(|e| bad(&e))?),
             ["api", verb] => {
                 let api = Api::ALL.into_iter().find(|api| api.as_str() == verb);
                 Self::Api(api.ok_or_else(|| bad(&format!("nobody answers {verb:?}")))?)
@@ -176,6 +182,11 @@ impl Subjects {
         format!("{}.{kind}.>", self.prefix)
     }
 
+    /// Subjects of a kind, with `*` or a literal for each token: `in.db.*.*`.
+    pub fn below(&self, pattern: &str) -> String {
+        format!("{}.{pattern}", self.prefix)
+    }
+
     /// All assignments of a specialist.
     pub fn tasks_of(&self, specialist: &SpecialistName) -> String {
         format!("{}.task.{specialist}.*", self.prefix)
@@ -201,7 +212,7 @@ impl Subjects {
 
     /// All progress of a workflow.
     pub fn live_of(&self, workflow: &WorkflowId) -> String {
-        format!("{}.live.{workflow}.*", self.prefix)
+        format!("{}.live.*.{workflow}.*", self.prefix)
     }
 
     /// A name for a stream or bucket of this mesh: `DEADELUS_V1_TASKS`.
@@ -228,11 +239,12 @@ mod tests {
             Subject::Ask { from: "db".parse().unwrap(), workflow: workflow.clone() },
             Subject::Log(workflow.clone()),
             Subject::Dead("db.migrate".parse().unwrap()),
-            Subject::Live(workflow, "measure1".parse().unwrap()),
+            Subject::Live("db".parse().unwrap(), workflow, "measure1".parse().unwrap()),
             Subject::Worker("db".parse().unwrap(), "db-7f".parse().unwrap()),
             Subject::Card("db".parse().unwrap()),
             Subject::Api(Api::Plan),
             Subject::Api(Api::Lint),
+            Subject::Artefact("db".parse().unwrap()),
         ]
     }
 

@@ -25,6 +25,12 @@ pub struct NatsConfig {
     pub name: String,
     /// A `.creds` file.
     pub credentials_file: Option<PathBuf>,
+    /// The seed of an NKey, in a file that only this process can read.
+    pub nkey_file: Option<PathBuf>,
+    /// What the credential stands for, where `deadelus nats-config` has given each process its own:
+    /// `orchestrator`, a specialist's name, `operator`, `viewer`. Empty means that everybody may do
+    /// everything.
+    pub role: String,
     /// With [`password`](Self::password), instead of a credentials file.
     pub user: String,
     /// Of [`user`](Self::user).
@@ -45,6 +51,8 @@ impl Default for NatsConfig {
             prefix: DEFAULT_PREFIX.to_owned(),
             name: String::new(),
             credentials_file: None,
+            nkey_file: None,
+            role: String::new(),
             user: String::new(),
             password: Secret::default(),
             context: String::new(),

@@ -43,6 +43,7 @@ impl Access {
         let given = [
             ("url", config.url != crate::config::NatsConfig::default().url),
             ("credentials_file", config.credentials_file.is_some()),
+            ("nkey_file", config.nkey_file.is_some()),
             ("user", !config.user.is_empty()),
             ("password", !config.password.is_empty()),
             ("tls", config.tls != TlsConfig::default()),
@@ -62,20 +63,7 @@ impl Access {
                  nats.password, or nats.credentials_file",
             ));
         }
-        let login = match (&config.credentials_file, config.user.is_empty()) {
-            (Some(_), false) => {
-                return Err(settings("give either nats.credentials_file or nats.user, not both"));
-            }
-            (Some(path), true) => Login::Credentials(read(path)?.into()),
-            (None, false) => {
-                Login::Password { user: config.user.clone(), password: config.password.clone() }
-            }
-            (None, true) if !config.password.is_empty() => {
-                return Err(settings("nats.password is given without nats.user"));
-            }
-            (None, true) => Login::None,
-        };
-        Self { servers, login, tls: config.tls.clone() }.checked()
+        Self { servers, login: login(config)?, tls: config.tls.clone() }.checked()
     }
 
     fn checked(self) -> Result<Self, MeshError> {
@@ -113,6 +101,22 @@ impl Access {
     pub(super) fn shown(&self) -> String {
         let shown = |s: &ServerAddr| format!("{}://{}:{}", s.scheme(), s.host(), s.port());
         self.servers.iter().map(shown).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn login(config: &NatsConfig) -> Result<Login, MeshError> {
+    match (&config.credentials_file, &config.nkey_file, config.user.is_empty()) {
+        (Some(path), None, true) => Ok(Login::Credentials(read(path)?.into())),
+        (None, Some(path), true) => Ok(Login::NKey(read(path)?.trim().to_owned().into())),
+        (None, None, false) => {
+            let (user, password) = (config.user.clone(), config.password.clone());
+            Ok(Login::Password { user, password })
+        }
+        (None, None, true) if config.password.is_empty() => Ok(Login::None),
+        (None, None, true) => Err(settings("nats.password is given without nats.user")),
+        (Some(_), Some(_), _) | (Some(_), None, false) | (None, Some(_), false) => Err(settings(
+            "give one of nats.credentials_file, nats.nkey_file and nats.user, not several",
+        )),
     }
 }
 
@@ -266,6 +270,9 @@ mod tests {
         check(NatsConfig { url: "ftp://x".into(), ..base() }, "invalid scheme");
         let credentials_file = Some(PathBuf::from("/does/not/exist"));
         check(NatsConfig { credentials_file, ..base() }, "/does/not/exist");
+        let nkey_file = Some(PathBuf::from("/no/seed"));
+        check(NatsConfig { nkey_file: nkey_file.clone(), ..base() }, "/no/seed");
+        check(NatsConfig { nkey_file, user: "u".into(), ..base() }, "not several");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use async_nats::{
     connection::State,
     jetstream::{self, context::ContextBuilder},
 };
-use deadelus_proto::Subjects;
+use bytes::Bytes;
+use deadelus_proto::{Role, Subjects, role::reply_mark};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
@@ -67,6 +68,8 @@ pub struct Mesh {
     pub jetstream: jetstream::Context,
     /// How subjects and resources of this mesh are called.
     pub subjects: Subjects,
+    /// What this process's credential stands for; none on a mesh where everybody may do everything.
+    pub role: Option<Role>,
     /// What answered at the first connect.
     pub server: ServerVersion,
     closed: watch::Receiver<bool>,
@@ -91,20 +94,42 @@ struct Known {
 pub async fn connect(config: &NatsConfig, name: &str) -> Result<Mesh, MeshError> {
     let subjects = Subjects::new(&config.prefix)?;
     let access = Access::resolve(config)?;
+    let role = role(config)?;
     install_crypto();
     let (known, closed, connections) = Known::channel();
     let name = if config.name.is_empty() { name } else { &config.name };
-    let client = first_connect(&access, name, known).await?;
+    let replies = role.as_ref().map(|role| role.replies(&subjects));
+    let client = first_connect(&access, (name, replies.as_deref()), known).await?;
     let server = ServerVersion::accept(&client.server_info().version)?;
     let jetstream = ContextBuilder::new()
         .timeout(REQUEST_MAX)
         .max_ack_inflight(ACKS_IN_FLIGHT_MAX)
         .backpressure_on_inflight(true)
         .build(client.clone());
-    Ok(Mesh { client, jetstream, subjects, server, closed, connections })
+    Ok(Mesh { client, jetstream, subjects, role, server, closed, connections })
+}
+
+fn role(config: &NatsConfig) -> Result<Option<Role>, MeshError> {
+    if config.role.is_empty() {
+        return Ok(None);
+    }
+    let role = config.role.parse();
+    role.map(Some).map_err(|e| MeshError::Settings(format!("nats.role: {e}")))
 }
 
 impl Mesh {
+    /// Sends an answer to where somebody says that they wait for it. On a mesh with roles that is a
+    /// reply subject: nobody has us write a stream in our name by calling it the place of an answer.
+    pub async fn reply(&self, to: async_nats::Subject, bytes: Bytes) {
+        if self.role.is_some() && !to.starts_with(&reply_mark(&self.subjects)) {
+            tracing::warn!(%to, "refused to answer: nobody waits for answers there");
+            return;
+        }
+        if let Err(error) = self.client.publish(to, bytes).await {
+            tracing::debug!(%error, "an answer was lost");
+        }
+    }
+
     /// Changes each time the connection stands again: what was said into the old one, and what was
     /// asked for over it, may be lost.
     pub fn reconnects(&self) -> Reconnects {
@@ -207,10 +232,17 @@ pub(crate) fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-async fn first_connect(access: &Access, name: &str, known: Known) -> Result<Client, MeshError> {
+async fn first_connect(
+    access: &Access,
+    (name, replies): (&str, Option<&str>),
+    known: Known,
+) -> Result<Client, MeshError> {
     let begun = Instant::now();
     loop {
-        let options = options(access.options()?, name, known.clone());
+        let mut options = options(access.options()?, name, known.clone());
+        if let Some(replies) = replies {
+            options = options.custom_inbox_prefix(replies);
+        }
         let error = match options.connect(access.servers.clone()).await {
             Ok(client) => return Ok(client),
             Err(error) => error,

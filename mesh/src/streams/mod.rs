@@ -22,8 +22,9 @@ use async_nats::jetstream::{
     stream::{self, Stream},
 };
 use deadelus_proto::{
-    SpecialistName,
-    limits::{INBOX_ACK_WAIT, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
+    Role, SpecialistName, Subjects,
+    limits::{INBOX_ACK_WAIT, TASK_ACK_PENDING_MAX, TASK_ACK_WAIT, TASK_DELIVERIES_MAX},
+    role::token,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -68,14 +69,47 @@ const ENSURE_PAUSE: Duration = Duration::from_millis(250);
 ///
 /// `replicas` is the number of copies of each: 1, or 3 in a cluster.
 ///
+/// On a mesh with roles the orchestrator makes everything, also the specialists' consumers and
+/// ledgers: nobody else may, and a specialist waits for what is its own.
+///
 /// # Errors
 /// [`MeshError::Differs`] naming the field, [`MeshError::JetStream`] when the server refuses or
 /// has no JetStream.
 pub async fn ensure(mesh: &Mesh, replicas: usize) -> Result<(), MeshError> {
-    for config in wanted::all(&mesh.subjects, replicas) {
+    let confined = match &mesh.role {
+        None => false,
+        Some(Role::Orchestrator) => true,
+        Some(Role::Specialist(name)) => return made_by_others(mesh, name).await,
+        Some(Role::Operator | Role::Viewer) => return Ok(()),
+    };
+    for config in wanted::all(&mesh.subjects, replicas, confined) {
         ensure_stream(mesh, &config).await?;
     }
+    if confined {
+        for name in Role::all().iter().filter_map(Role::specialist) {
+            make_task_consumer(mesh, name, TASK_ACK_PENDING_MAX).await?;
+        }
+    }
     Ok(())
+}
+
+/// Waits for what the orchestrator makes last: the specialist's consumer.
+async fn made_by_others(mesh: &Mesh, specialist: &SpecialistName) -> Result<(), MeshError> {
+    let deadline = Instant::now() + ENSURE_MAX;
+    loop {
+        let Err(error) = stream(mesh, TASKS).await?.consumer_info(specialist.as_str()).await else {
+            return Ok(());
+        };
+        if Instant::now() >= deadline {
+            let what = format!(
+                "find the work of {specialist}; the orchestrator makes it: start one, and see that \
+                 nats.role and the credential are those of {specialist}"
+            );
+            return Err(MeshError::jetstream(what, error));
+        }
+        tracing::info!(error = chain(&error), "waiting for the orchestrator to make the streams");
+        tokio::time::sleep(ENSURE_PAUSE).await;
+    }
 }
 
 /// The consumer of a specialist's assignments, shared by all its replicas.
@@ -86,6 +120,18 @@ pub async fn ensure(mesh: &Mesh, replicas: usize) -> Result<(), MeshError> {
 /// # Errors
 /// As [`ensure`]; also when [`TASKS`] is missing.
 pub async fn task_consumer(
+    mesh: &Mesh,
+    specialist: &SpecialistName,
+    max_ack_pending: i64,
+) -> Result<PullConsumer, MeshError> {
+    if mesh.role.is_none() {
+        return make_task_consumer(mesh, specialist, max_ack_pending).await;
+    }
+    let found = stream(mesh, TASKS).await?.get_consumer(specialist.as_str()).await;
+    found.map_err(|e| MeshError::jetstream(format!("consumer {specialist}"), e))
+}
+
+async fn make_task_consumer(
     mesh: &Mesh,
     specialist: &SpecialistName,
     max_ack_pending: i64,
@@ -140,22 +186,41 @@ pub async fn stream(mesh: &Mesh, name: &str) -> Result<Stream<()>, MeshError> {
 
 /// The whole name of a stream of this mesh, or of the stream under a bucket or object store.
 pub fn resource(mesh: &Mesh, name: &str) -> String {
-    let kind = match name {
-        CARDS | LEDGER | WORKFLOWS | LEASES | DRAFTS => "KV_",
-        ARTEFACTS => "OBJ_",
-        _ => "",
-    };
-    format!("{kind}{}", mesh.subjects.resource(name))
+    under(&mesh.subjects, name)
 }
 
-/// A bucket of this mesh: [`CARDS`], [`LEDGER`], [`WORKFLOWS`] or [`DRAFTS`].
+/// The same from the names alone.
+pub(crate) fn under(subjects: &Subjects, name: &str) -> String {
+    let kind = match name {
+        CARDS | LEDGER | WORKFLOWS | LEASES | DRAFTS | SLOTS => "KV_",
+        ARTEFACTS => "OBJ_",
+        name if name.starts_with(LEDGER) => "KV_",
+        _ => "",
+    };
+    format!("{kind}{}", subjects.resource(name))
+}
+
+/// The ledger that is a specialist's alone, where there are roles: `LEDGER_DB`.
+pub fn ledger_of(specialist: &SpecialistName) -> String {
+    format!("{LEDGER}_{}", token(specialist.as_str()))
+}
+
+/// A bucket of this mesh: [`CARDS`], [`LEDGER`], [`WORKFLOWS`] or [`DRAFTS`]. Where there are roles
+/// a specialist's [`LEDGER`] is its own.
 ///
 /// # Errors
 /// [`MeshError::JetStream`] when it is missing; [`ensure`] makes it.
 pub async fn bucket(mesh: &Mesh, name: &str) -> Result<kv::Store, MeshError> {
-    let name = mesh.subjects.resource(name);
+    let own = mesh.role.as_ref().and_then(Role::specialist).filter(|_| name == LEDGER);
+    let name = own.map_or_else(|| name.to_owned(), ledger_of);
+    let name = mesh.subjects.resource(&name);
     let store = mesh.jetstream.get_key_value(&name).await;
     store.map_err(|e| MeshError::jetstream(format!("bucket {name}"), e))
+}
+
+/// Where a key of a bucket is written.
+pub fn key_subject(mesh: &Mesh, bucket: &str, key: &str) -> String {
+    format!("$KV.{}.{key}", mesh.subjects.resource(bucket))
 }
 
 /// The object store of this mesh.

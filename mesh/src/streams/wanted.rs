@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{
     Compression, Config, DiscardPolicy, RetentionPolicy, StorageType,
 };
 use deadelus_proto::{
-    Subjects,
+    Role, Subjects,
     limits::{LEASE_FOR, MESSAGE_MAX_BYTES},
 };
 
@@ -96,6 +96,9 @@ const LEASES_MAX_BYTES: i64 = MIB;
 /// An entry names its holders and up to 1,024 that wait, some 100 bytes each.
 const SLOTS_MAX_BYTES: i64 = 16 * MIB;
 
+/// One of eight: together they are as large as the one they take the place of.
+const LEDGER_OF_ONE_MAX_BYTES: i64 = LEDGER_MAX_BYTES / 8;
+
 /// Evidence, change-sets, and the archived logs of as many workflows as [`LOG`] holds.
 const ARTEFACTS_MAX_BYTES: i64 = 2_048 * MIB;
 
@@ -104,7 +107,34 @@ const ARTEFACTS_MAX_BYTES: i64 = 2_048 * MIB;
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// Everything a mesh needs, in the order in which it is made.
-pub(super) fn all(subjects: &Subjects, replicas: usize) -> Vec<Config> {
+///
+/// Where there are roles (`confined`) each specialist has a ledger of its own, because whoever may
+/// read one key of a bucket may read all. And nothing that several write takes `Nats-Rollup`, by
+/// which one message empties the stream, nor answers direct reads, by which the server sends what a
+/// thief has stored to a subject that the thief may not write.
+pub(super) fn all(subjects: &Subjects, replicas: usize, confined: bool) -> Vec<Config> {
+    let mut all = shared(subjects, replicas);
+    if !confined {
+        return all;
+    }
+    let shared_ledger = super::under(subjects, LEDGER);
+    all.retain(|config| config.name != shared_ledger);
+    for config in &mut all {
+        (config.allow_rollup, config.allow_direct) = (false, false);
+    }
+    let specialists = Role::all();
+    let ledgers = specialists.iter().filter_map(Role::specialist).map(|name| Config {
+        max_age: LEDGER_MAX_AGE,
+        ..bucket(
+            &subjects.resource(&super::ledger_of(name)),
+            base(LEDGER_OF_ONE_MAX_BYTES, replicas),
+        )
+    });
+    all.extend(ledgers);
+    all
+}
+
+fn shared(subjects: &Subjects, replicas: usize) -> Vec<Config> {
     let name = |name: &str| subjects.resource(name);
     let base = |max_bytes| base(max_bytes, replicas);
     let bucket = |name: &str, max_bytes| bucket(&subjects.resource(name), base(max_bytes));
@@ -216,9 +246,11 @@ mod tests {
 
     #[test]
     fn the_defaults_fit_together_on_a_disk_of_four_gibibytes() {
-        let all = all(&Subjects::default(), 1);
-        let on_disk = all.iter().filter(|config| config.storage == StorageType::File);
-        let reserved: i64 = on_disk.map(|config| config.max_bytes).sum();
-        assert!(all.len() > 5 && reserved < 4_096 * MIB, "{} MiB", reserved / MIB);
+        for confined in [false, true] {
+            let all = all(&Subjects::default(), 1, confined);
+            let on_disk = all.iter().filter(|config| config.storage == StorageType::File);
+            let reserved: i64 = on_disk.map(|config| config.max_bytes).sum();
+            assert!(all.len() > 5 && reserved < 4_096 * MIB, "{} MiB", reserved / MIB);
+        }
     }
 }

@@ -3,8 +3,15 @@
 
 use std::collections::HashMap;
 
-use async_nats::service::{Service, ServiceExt as _};
-use deadelus_mesh::{Mesh, streams};
+use async_nats::{
+    HeaderMap,
+    service::{Service, ServiceExt as _},
+};
+use deadelus_mesh::{
+    Mesh,
+    pipeline::{self, Answer},
+    streams,
+};
 use deadelus_proto::{SpecialistCard, Subject, pb};
 use futures_util::StreamExt as _;
 use prost::Message as _;
@@ -46,15 +53,16 @@ pub(crate) async fn announce(
     Ok(service)
 }
 
+/// Written without looking first, because a specialist need not be able to read the others' cards.
+/// One that says the same is no news to whoever follows them.
 async fn publish_card(mesh: &Mesh, card: &SpecialistCard) -> anyhow::Result<()> {
-    let bucket = streams::bucket(mesh, streams::CARDS).await?;
-    let bytes: bytes::Bytes = pb::SpecialistCard::from(card.clone()).encode_to_vec().into();
-    let key = card.specialist.as_str();
-    // A card that says the same is not written again: a restart is no news.
-    if bucket.get(key).await?.is_none_or(|known| known != bytes) {
-        bucket.put(key, bytes).await?;
+    let bytes = pb::SpecialistCard::from(card.clone()).encode_to_vec().into();
+    let subject = streams::key_subject(mesh, streams::CARDS, card.specialist.as_str());
+    match pipeline::publish(mesh, &subject, HeaderMap::new(), bytes).await {
+        Answer::Stored(_) => Ok(()),
+        Answer::Refused(error) => Err(anyhow::Error::new(error).context("write the card")),
+        Answer::Silence(why) => anyhow::bail!("write the card: {why}"),
     }
-    Ok(())
 }
 
 fn names(card: &SpecialistCard) -> String {

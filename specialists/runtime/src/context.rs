@@ -113,9 +113,8 @@ impl Context {
             Store::Memory(_) => tracing::debug!(message, ?fraction, "progress"),
             Store::Mesh(reporter) => {
                 let mesh = &reporter.mesh;
-                let subject = mesh
-                    .subjects
-                    .of(&Subject::Live(self.key.workflow.clone(), self.key.task.clone()));
+                let (from, key) = (reporter.specialist.clone(), self.key.clone());
+                let subject = mesh.subjects.of(&Subject::Live(from, key.workflow, key.task));
                 let progress = self.progress_message(&reporter.instance, message, fraction);
                 if let Err(error) =
                     mesh.client.publish(subject, progress.encode_to_vec().into()).await
