@@ -17,8 +17,8 @@
 use deadelus_proto::{Role, SpecialistName, Subjects, role::Permit};
 
 use crate::streams::{
-    ADVISORIES, ARTEFACTS, CARDS, DEAD, DRAFTS, INBOX, LEASES, LEDGER, LOG, SLOTS, TASKS,
-    WORKFLOWS, ledger_of, under,
+    ADVISORIES, ARTEFACTS, CARDS, DEAD, DRAFTS, INBOX, LEASES, LOG, SLOTS, TASKS, WORKFLOWS,
+    ledger_of, under,
 };
 
 /// Streams and buckets that every role shares, where there are roles.
@@ -62,7 +62,9 @@ pub fn of(role: &Role, subjects: &Subjects) -> Permissions {
         Role::Viewer => publish.extend(names.person()),
     }
     let answers = match role {
-        Role::Orchestrator | Role::Specialist(_) => true,
+        Role::Specialist(_) => true,
+        // Its answers go to reply subjects, which it names: no asker sends them elsewhere.
+        Role::Orchestrator => false,
         Role::Operator | Role::Viewer => false,
     };
     Permissions { publish, subscribe, answers }
@@ -115,8 +117,7 @@ impl Names<'_> {
             all.push(Permit::new(self.keys(bucket, ">"), "keep its own books"));
         }
         all.extend(self.upload());
-        let others = Role::all().into_iter().filter(|role| *role != Role::Orchestrator);
-        all.extend(others.map(|role| {
+        all.extend(Role::all().into_iter().map(|role| {
             Permit::new(format!("{}.>", role.replies(self.subjects)), "answer whoever asked")
         }));
         all
@@ -183,6 +184,7 @@ mod tests {
     use deadelus_proto::role::covers;
 
     use super::*;
+    use crate::streams::LEDGER;
 
     fn may(permits: &[Permit], subject: &str) -> bool {
         permits.iter().any(|permit| covers(&permit.subject, subject))

@@ -73,6 +73,9 @@ pub(crate) enum Command {
     Lint(Lint),
     /// List the specialists, what they can do and to which targets
     Specialists(Output),
+    /// Make a key for each process, and the part of the NATS server's configuration that says what
+    /// each may do
+    NatsConfig(NatsConfig),
     /// Print the completions of a shell
     Completions {
         /// bash, zsh, fish
@@ -85,6 +88,31 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         words: Vec<std::ffi::OsString>,
     },
+}
+
+/// `--nats-url` is the address that the processes are to use.
+#[derive(Debug, Args)]
+pub(crate) struct NatsConfig {
+    /// Folder for what is made; keys that are there are kept
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// First tokens of every subject of the mesh
+    #[arg(long, default_value = deadelus_proto::subject::DEFAULT_PREFIX)]
+    pub(crate) prefix: String,
+    /// The server's certificate (PEM): TLS is on, and nobody is let in without
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Who has signed it (PEM); without it the processes trust what their system trusts
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Make a new key for a role whose key may be known: orchestrator, a specialist, operator, viewer
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) rotate: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// What is done about the messages that nobody could handle.

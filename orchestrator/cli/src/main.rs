@@ -33,7 +33,8 @@ use crate::{
     client::Client,
     commands::{
         answer, artefact, audit, blueprints, dead as dead_letters, decide, doctor, down, fork,
-        lint, list, plan, report as report_command, run, show, specialists, trace, up, watch, why,
+        lint, list, nats_config, plan, report as report_command, run, show, specialists, trace, up,
+        watch, why,
     },
     error::CliError,
     exit::Exit,
@@ -70,6 +71,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         Command::Answer(args) => answer::run(place, args).await,
         Command::Blueprints(args) => blueprints::run(place, args).await,
         Command::Lint(args) => lint::run(place, args).await,
+        Command::NatsConfig(args) => nats_config::run(place, args),
         Command::Specialists(output) => specialists::run(place, *output).await,
         Command::Dead(command) => dead_letters::run(place, command).await,
         Command::Audit(args) => audit::run(place, args).await,

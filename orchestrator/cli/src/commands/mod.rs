@@ -11,6 +11,7 @@ pub(crate) mod down;
 pub(crate) mod fork;
 pub(crate) mod lint;
 pub(crate) mod list;
+pub(crate) mod nats_config;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod run;
