@@ -25,7 +25,7 @@ pub enum MeshError {
     },
     /// The server is there and does not let us in.
     #[error(
-        "{url} refuses these credentials; set nats.credentials_file, or nats.user and \
+        "{url} refuses these credentials; set nats.nkey_file, nats.credentials_file, nats.user and \
          nats.password, or nats.context"
     )]
     Refused {

@@ -164,6 +164,7 @@ impl Names<'_> {
     fn reader(&self, stream: &str) -> Vec<Permit> {
         let of = |what, rest| format!("{}.{rest}", self.api(what, stream));
         let all = [
+            self.api("CONSUMER.CREATE", stream),
             of("CONSUMER.CREATE", ">"),
             of("CONSUMER.INFO", "*"),
             of("CONSUMER.DELETE", "*"),

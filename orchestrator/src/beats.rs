@@ -44,9 +44,7 @@ async fn answer(mesh: Mesh, hub: Arc<Hub>, beat: Message) {
     }
     let verdicts = known.into_iter().map(|v| v.unwrap_or(pb::Verdict::Continue).into()).collect();
     let reply = pb::HeartbeatReply { verdicts };
-    if let Err(error) = mesh.client.publish(reply_to, reply.encode_to_vec().into()).await {
-        tracing::debug!(%error, "a verdict was lost");
-    }
+    mesh.reply(reply_to, reply.encode_to_vec().into()).await;
 }
 
 /// None for a workflow that nobody drives here: perhaps elsewhere.

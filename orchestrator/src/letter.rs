@@ -115,8 +115,5 @@ async fn answer(mesh: &Mesh, reply_to: Subject, said: &pb::Answer) {
     if reply_to.is_empty() {
         return;
     }
-    let sent = mesh.client.publish(reply_to, said.encode_to_vec().into()).await;
-    if let Err(error) = sent {
-        tracing::debug!(%error, "an answer was lost");
-    }
+    mesh.reply(reply_to, said.encode_to_vec().into()).await;
 }

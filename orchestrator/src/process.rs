@@ -101,7 +101,7 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
         wishes: wishes.clone(),
     };
     hub.begin(parcels, &journal, &inbox, &shutdown).await?;
-    let beats = mesh.client.subscribe(mesh.subjects.all("worker")).await?;
+    let beats = mesh.client.subscribe(mesh.subjects.below("worker.*.*")).await?;
     let slots = Slots::open(&mesh, journal.owner(), config.limits.clone()).await?;
     let keeper = Keeper::new(mesh.clone(), slots, hub.clone(), wishes);
     let keeping = tokio::spawn(keeper.keep());

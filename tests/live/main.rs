@@ -22,6 +22,7 @@ mod kill;
 mod matrix;
 mod nothing_kept;
 mod pages;
+mod permissions;
 mod person;
 mod plans;
 mod provider;

@@ -37,7 +37,12 @@ pub(crate) struct Person {
 impl Person {
     pub(crate) async fn at(fleet: &Fleet) -> Self {
         let config = NatsConfig { url: fleet.nats.url.clone(), ..NatsConfig::default() };
-        Self { mesh: connect(&config, "test-person").await.unwrap() }
+        Self::with(&config).await
+    }
+
+    /// Somebody with a credential.
+    pub(crate) async fn with(config: &NatsConfig) -> Self {
+        Self { mesh: connect(config, "test-person").await.unwrap() }
     }
 
     /// Asks in words for a plan.

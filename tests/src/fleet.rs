@@ -3,8 +3,14 @@
 #![expect(clippy::expect_used, reason = "test support: a mesh that does not come up ends the test")]
 
 use std::{
-    collections::BTreeMap, ffi::OsStr, fmt::Write as _, fs, path::Path, process::ExitStatus,
-    thread, time::Duration,
+    collections::BTreeMap,
+    ffi::OsStr,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -16,6 +22,9 @@ const READY: &str = "\"ready\"";
 
 /// Work in hand is finished by then; the specialists' own drain time is a minute.
 const DRAIN_MAX: Duration = Duration::from_secs(70);
+
+/// The address that `deadelus nats-config` assumes.
+pub const MADE_FOR: &str = "127.0.0.1:4222";
 
 /// The name of the orchestrator in a fleet.
 pub const ORCHESTRATOR: &str = "orchestrator";
@@ -29,6 +38,8 @@ pub struct Fleet {
     pub nats: NatsServer,
     home: TempDir,
     collector: Option<String>,
+    /// What `deadelus nats-config` has made, where each process has a credential of its own.
+    keys: Option<PathBuf>,
 }
 
 impl Fleet {
@@ -47,7 +58,8 @@ impl Fleet {
     /// When it does not come up.
     pub fn of_nobody() -> Self {
         let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
-        Self { processes: BTreeMap::new(), nats: NatsServer::start(), home, collector: None }
+        let processes = BTreeMap::new();
+        Self { processes, nats: NatsServer::start(), home, collector: None, keys: None }
     }
 
     /// These specialists and an orchestrator on a server that a test has made.
@@ -66,10 +78,27 @@ impl Fleet {
         Self::launch(NatsServer::start(), specialists, Some(collector.to_owned()))
     }
 
+    /// The same on a server that lets each process do what its role needs. The orchestrator makes the
+    /// streams, so that the others wait for it.
+    ///
+    /// # Panics
+    /// When they do not come up.
+    pub fn confined(nats: NatsServer, keys: &Path, specialists: &[(&str, &str)]) -> Self {
+        let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
+        let (processes, keys) = (BTreeMap::new(), Some(keys.to_owned()));
+        let mut fleet = Self { processes, nats, home, collector: None, keys };
+        fleet.join(ORCHESTRATOR, ORCHESTRATOR, "");
+        for (specialist, targets) in specialists {
+            fleet.spawn(specialist, specialist, targets);
+        }
+        fleet.until_ready();
+        fleet
+    }
+
     fn launch(nats: NatsServer, specialists: &[(&str, &str)], collector: Option<String>) -> Self {
         let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
         let processes = BTreeMap::new();
-        let mut fleet = Self { processes, nats, home, collector };
+        let mut fleet = Self { processes, nats, home, collector, keys: None };
         let is_orchestrator = |(name, _): &&(&str, &str)| *name == ORCHESTRATOR;
         for (specialist, targets) in specialists.iter().filter(|s| !is_orchestrator(s)) {
             fleet.spawn(specialist, specialist, targets);
@@ -95,17 +124,20 @@ impl Fleet {
     /// # Panics
     /// When it does not come up.
     pub fn join_from(&mut self, program: &Path, name: &str, targets: &str) {
-        self.spawn_program(program, name, targets);
+        let nats = self.nats_section(name);
+        self.spawn_program(program, name, &nats, targets);
         self.process(name).until_it_says(READY);
     }
 
     fn spawn(&mut self, name: &str, process: &str, targets: &str) {
-        self.spawn_program(&program(&format!("deadelus-{process}")), name, targets);
+        let program = program(&format!("deadelus-{process}"));
+        let nats = self.nats_section(process);
+        self.spawn_program(&program, name, &nats, targets);
     }
 
-    fn spawn_program(&mut self, program: &Path, name: &str, targets: &str) {
+    fn spawn_program(&mut self, program: &Path, name: &str, nats: &str, targets: &str) {
         let file = self.home.path().join(format!("{name}.toml"));
-        fs::write(&file, self.configuration(targets)).expect("a configuration file");
+        fs::write(&file, self.configuration(nats, targets)).expect("a configuration file");
         let arguments = [OsStr::new("--config"), file.as_os_str()];
         let log = self.home.path().join(format!("{name}.log"));
         let process = Process::start(program, &arguments, &log);
@@ -159,8 +191,15 @@ impl Fleet {
         self.home.path()
     }
 
-    fn configuration(&self, targets: &str) -> String {
-        let mut text = format!("[nats]\nurl = {:?}\n", self.nats.url);
+    /// The section `[nats]` of a process: what was made for it, at the address of this server.
+    fn nats_section(&self, process: &str) -> String {
+        let Some(keys) = &self.keys else { return format!("[nats]\nurl = {:?}\n", self.nats.url) };
+        let made = fs::read_to_string(keys.join(format!("{process}.toml"))).expect("its file");
+        made.replace(MADE_FOR, self.nats.url.trim_start_matches("nats://"))
+    }
+
+    fn configuration(&self, nats: &str, targets: &str) -> String {
+        let mut text = nats.to_owned();
         if let Some(collector) = &self.collector {
             let _ = write!(text, "\n[telemetry]\notlp_endpoint = {collector:?}\n");
         }

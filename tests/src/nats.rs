@@ -92,6 +92,11 @@ impl NatsServer {
         self.child.id()
     }
 
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("server.log")).unwrap_or_default()
+    }
+
     /// Where the server keeps its streams.
     pub fn directory(&self) -> &Path {
         self.directory.path()

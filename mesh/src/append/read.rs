@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{
-    ErrorCode,
-    consumer::{AckPolicy, DeliverPolicy, pull},
-    message::StreamMessage,
-    stream::{LastRawMessageErrorKind, RawMessageError},
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        ErrorCode,
+        consumer::{AckPolicy, DeliverPolicy, pull},
+        message::StreamMessage,
+        stream::{LastRawMessageErrorKind, RawMessageError},
+    },
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -43,13 +46,14 @@ async fn read_once(mesh: &Mesh, subject: &str, from: u64) -> Result<Vec<(u64, By
     let Some(newest) = last_message(mesh, subject).await? else { return Ok(vec![]) };
     let target = newest.sequence;
     if target <= from {
-        return Ok(if target == from { vec![(target, newest.payload)] } else { vec![] });
+        let newest = || (target, decision(mesh, Some(&newest.headers), &newest.payload));
+        return Ok(if target == from { vec![newest()] } else { vec![] });
     }
     let stream = streams::stream(mesh, LOG).await?;
     // Most logs that wait for a person are one message long: they need no reader.
     let next = stream.raw_message_builder().sequence(from.max(1)).next_by_subject(subject);
     if found(subject, next.send().await)?.is_some_and(|first| first.sequence == target) {
-        return Ok(vec![(target, newest.payload)]);
+        return Ok(vec![(target, decision(mesh, Some(&newest.headers), &newest.payload))]);
     }
     let what = || format!("read {subject}");
     let consumer = stream
@@ -67,7 +71,8 @@ async fn read_once(mesh: &Mesh, subject: &str, from: u64) -> Result<Vec<(u64, By
             let message = message.map_err(|e| MeshError::jetstream(what(), e))?;
             let info = message.info().map_err(|e| MeshError::jetstream(what(), e))?;
             let sequence = info.stream_sequence;
-            read.push((sequence, message.message.payload));
+            let bytes = decision(mesh, message.headers.as_ref(), &message.payload);
+            read.push((sequence, bytes));
             if sequence >= target {
                 break;
             }
@@ -118,6 +123,14 @@ pub async fn winner(mesh: &Mesh, subject: &str, expected: u64) -> Result<Option<
 /// [`MeshError::JetStream`].
 pub async fn purge_below(mesh: &Mesh, subject: &str, sequence: u64) -> Result<(), MeshError> {
     streams::purge(mesh, &mesh.subjects.resource(LOG), subject, Some(sequence)).await
+}
+
+/// What counts as a decision. Where only orchestrators may append, a message without their header is
+/// the server's own: an acknowledgement that a thief had it send here, by naming the log as the place
+/// of the answer. It takes a place in the stream and decides nothing, as an empty decision does.
+fn decision(mesh: &Mesh, headers: Option<&HeaderMap>, bytes: &Bytes) -> Bytes {
+    let is_ours = headers.is_some_and(|headers| headers.get(DECISION_HEADER).is_some());
+    if is_ours || mesh.role.is_none() { bytes.clone() } else { Bytes::new() }
 }
 
 async fn last_message(mesh: &Mesh, subject: &str) -> Result<Option<StreamMessage>, MeshError> {

@@ -1,6 +1,7 @@
 //! How full each stream is, and what to do before one is. Pure but for asking the server.
 
-use deadelus_mesh::streams;
+use deadelus_mesh::{Mesh, streams};
+use deadelus_proto::Role;
 
 use super::{Finding, fail, ok, warn};
 use crate::client::Client;
@@ -32,7 +33,8 @@ const STREAMS: [(&str, &str); 10] = [
 
 /// One line for each stream.
 pub(super) async fn room(client: &Client, findings: &mut Vec<Finding>) {
-    for (name, less) in STREAMS {
+    for (name, less) in there(&client.mesh) {
+        let name = name.as_str();
         let stream = streams::resource(&client.mesh, name);
         match client.mesh.jetstream.get_stream(&stream).await {
             Ok(found) => {
@@ -50,6 +52,19 @@ pub(super) async fn room(client: &Client, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// Where there are roles each specialist has a ledger of its own.
+fn there(mesh: &Mesh) -> Vec<(String, &'static str)> {
+    let own = |role: &Role| role.specialist().map(streams::ledger_of);
+    let all = STREAMS.into_iter().flat_map(|(name, less)| {
+        let names = match &mesh.role {
+            Some(_) if name == streams::LEDGER => Role::all().iter().filter_map(own).collect(),
+            Some(_) | None => vec![name.to_owned()],
+        };
+        names.into_iter().map(move |name| (name, less))
+    });
+    all.collect()
 }
 
 struct Held {
