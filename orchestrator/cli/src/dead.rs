@@ -5,7 +5,7 @@
 use async_nats::jetstream::{ErrorCode, stream::LastRawMessageErrorKind};
 use deadelus_mesh::streams::{self, DEAD};
 use deadelus_proto::{
-    Subject,
+    Subject, Subjects,
     pb::{self, DeadLetter},
 };
 use prost::Message;
@@ -15,11 +15,16 @@ use crate::{client::Client, error::CliError};
 /// More than anybody reads; whoever has more drops what is listed and lists again.
 const LETTERS_MAX: usize = 10_000;
 
+/// Who buries what came to the inbox.
+const ORCHESTRATOR: &str = "orchestrator";
+
 /// A message that nobody could handle.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Letter {
     /// Its place in the stream.
     pub(crate) number: u64,
+    /// Under which name it was buried: `deadelus.v1.dead.db.inspect`.
+    pub(crate) filed: String,
     /// What it says.
     pub(crate) letter: DeadLetter,
 }
@@ -55,18 +60,37 @@ pub(crate) async fn get(client: &Client, number: u64) -> Result<Letter, CliError
 /// [`CliError::Refused`] for what never was a message of this mesh.
 pub(crate) async fn send_again(client: &Client, letter: &Letter) -> Result<(), CliError> {
     let DeadLetter { subject, original, .. } = &letter.letter;
-    match client.mesh.subjects.parse(subject) {
-        Ok(Subject::Task(_) | Subject::In { .. }) => {}
-        Ok(_) | Err(_) => {
-            let what =
-                format!("letter {} came from {subject:?}, where nothing is read", letter.number);
-            return Err(CliError::Refused(what));
-        }
+    if !is_credible(&client.mesh.subjects, letter) {
+        let (number, filed) = (letter.number, &letter.filed);
+        let what =
+            format!("letter {number}, filed under {filed}, cannot have come from {subject:?}");
+        return Err(CliError::Refused(what));
     }
     let failed = || CliError::nats("send the message again");
     let stored = client.mesh.jetstream.publish(subject.clone(), original.clone()).await;
     stored.map_err(failed())?.await.map_err(failed())?;
     drop_it(client, letter.number).await
+}
+
+/// Whether who buried it can have got it there: a specialist its own assignments, the orchestrator
+/// what came to its inbox. Sent again by a person it would count as theirs.
+fn is_credible(subjects: &Subjects, letter: &Letter) -> bool {
+    let Ok(Subject::Dead(by)) = subjects.parse(&letter.filed) else { return false };
+    match subjects.parse(&letter.letter.subject) {
+        Ok(Subject::Task(task)) => task.specialist() == by.specialist(),
+        Ok(Subject::In { .. }) => by.specialist().as_str() == ORCHESTRATOR,
+        Ok(
+            Subject::Ask { .. }
+            | Subject::Log(_)
+            | Subject::Dead(_)
+            | Subject::Live(..)
+            | Subject::Worker(..)
+            | Subject::Card(_)
+            | Subject::Api(_)
+            | Subject::Artefact(_),
+        )
+        | Err(_) => false,
+    }
 }
 
 /// Takes the letter out for good.
@@ -98,7 +122,8 @@ async fn next(client: &Client, from: u64) -> Result<Option<Letter>, CliError> {
         }
     };
     let letter = DeadLetter::decode(message.payload).map_err(CliError::nats("read a letter"))?;
-    Ok(Some(Letter { number: message.sequence, letter }))
+    let filed = message.subject.to_string();
+    Ok(Some(Letter { number: message.sequence, filed, letter }))
 }
 
 impl Letter {
@@ -129,7 +154,24 @@ mod tests {
     fn letter(subject: &str, original: Vec<u8>) -> Letter {
         let (reason, subject) = ("x".to_owned(), subject.to_owned());
         let letter = DeadLetter { reason, subject, original: original.into(), at_unix_ms: 1 };
-        Letter { number: 7, letter }
+        Letter { number: 7, filed: "deadelus.v1.dead.db.unknown".to_owned(), letter }
+    }
+
+    #[test]
+    fn nobody_has_a_person_send_what_was_never_theirs() {
+        let check = |filed: &str, subject: &str, wanted| {
+            let letter = Letter { filed: filed.to_owned(), ..letter(subject, vec![]) };
+            assert_eq!(is_credible(&Subjects::default(), &letter), wanted, "{filed} {subject}");
+        };
+        let (db, inbox) = ("deadelus.v1.dead.db.inspect", "deadelus.v1.dead.orchestrator.inbox");
+        let workflow: deadelus_proto::WorkflowId = "wf-1".parse().unwrap();
+        let approval = format!("deadelus.v1.in.client.{}.wf-1", workflow.partition());
+        check(db, "deadelus.v1.task.db.inspect", true);
+        check(db, "deadelus.v1.task.api.publish", false);
+        check(db, &approval, false);
+        check(inbox, &approval, true);
+        check(inbox, "deadelus.v1.log.0.wf-1", false);
+        check("elsewhere", "deadelus.v1.task.db.inspect", false);
     }
 
     #[test]
