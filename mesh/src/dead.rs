@@ -4,11 +4,12 @@ use async_nats::jetstream::{AckKind, Message};
 use deadelus_proto::{CapabilityName, Subject, limits::MESSAGE_TEXT_MAX_CHARS, pb};
 use prost::Message as _;
 
-use crate::{Mesh, clock::now_unix_ms};
+use crate::{Mesh, clock::now_unix_ms, meters};
 
 /// Writes the dead letter under `name`, then terminates the message. A message that could not be
 /// buried comes again, and is buried then.
 pub async fn bury(mesh: &Mesh, message: &Message, name: CapabilityName, reason: &str) {
+    meters::refused("buried");
     tracing::error!(subject = %message.subject, reason, "buried a message that cannot be handled");
     let letter = pb::DeadLetter {
         reason: reason.chars().take(MESSAGE_TEXT_MAX_CHARS).collect(),

@@ -20,6 +20,7 @@ struct Meters {
     ended: Counter<u64>,
     conflicts: Counter<u64>,
     redrives: Counter<u64>,
+    refused: Counter<u64>,
 }
 
 impl Meters {
@@ -32,6 +33,7 @@ impl Meters {
             ended: meter.u64_counter(names::METRIC_WORKFLOWS_ENDED).build(),
             conflicts: meter.u64_counter(names::METRIC_APPEND_CONFLICTS).build(),
             redrives: meter.u64_counter(names::METRIC_REDRIVES).build(),
+            refused: meter.u64_counter(names::METRIC_REFUSED).build(),
         }
     }
 }
@@ -67,4 +69,11 @@ pub fn append_conflict() {
 /// The re-drive pass sent this many tasks again.
 pub fn redriven(tasks: usize) {
     METERS.redrives.add(u64::try_from(tasks).unwrap_or(u64::MAX), &[]);
+}
+
+/// A message was refused: `buried` for what cannot be read or is not its sender's to say,
+/// `not_its_own` for a report of another's task, `no_reply_subject` for one that wants its answer
+/// where nobody waits for answers.
+pub fn refused(reason: &'static str) {
+    METERS.refused.add(1, &[KeyValue::new(names::REASON, reason)]);
 }

@@ -76,6 +76,10 @@ pub const METRIC_WORKFLOWS_ENDED: &str = "deadelus.workflows.ended";
 pub const METRIC_TASKS: &str = "deadelus.tasks";
 /// Counter: lost compare-and-append races.
 pub const METRIC_APPEND_CONFLICTS: &str = "deadelus.append.conflicts";
+/// Counter: messages that nobody may say, or nobody can read, by [`REASON`].
+pub const METRIC_REFUSED: &str = "deadelus.messages.refused";
+/// `buried`, `not_its_own`, `no_reply_subject`.
+pub const REASON: &str = "deadelus.reason";
 /// Counter: dispatches by the re-drive pass.
 pub const METRIC_REDRIVES: &str = "deadelus.redrives";
 /// Counter: spans that no collector took.

@@ -354,6 +354,7 @@ impl<T> Desk<T> {
         let proposed = match self.may_speak(&letter.from, &letter.input) {
             Ok(()) => self.log.propose(letter.input.clone(), at.unix_ms),
             Err(reason) => {
+                deadelus_mesh::meters::refused("not_its_own");
                 tracing::warn!(workflow = %self.id, from = %letter.from, reason, "not its to report");
                 return acts.push(Act::Finish(waiting.letter.ticket, vec![]));
             }

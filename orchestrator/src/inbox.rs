@@ -260,6 +260,7 @@ impl Inbox {
             }
             // Its sender is there to be told.
             Delivery::Asked(_) => {
+                deadelus_mesh::meters::refused("buried");
                 tracing::warn!(subject = %delivery.subject(), reason, "refused");
                 delivery.finish(&self.mesh, "", vec![reason]).await;
             }

@@ -87,8 +87,10 @@ impl Fleet {
         let home = TempDir::with_prefix("fleet-").expect("a temporary directory");
         let (processes, keys) = (BTreeMap::new(), Some(keys.to_owned()));
         let mut fleet = Self { processes, nats, home, collector: None, keys };
-        fleet.join(ORCHESTRATOR, ORCHESTRATOR, "");
-        for (specialist, targets) in specialists {
+        let is_orchestrator = |(name, _): &&(&str, &str)| *name == ORCHESTRATOR;
+        let own = specialists.iter().find(is_orchestrator).map_or("", |(_, lines)| lines);
+        fleet.join(ORCHESTRATOR, ORCHESTRATOR, own);
+        for (specialist, targets) in specialists.iter().filter(|s| !is_orchestrator(s)) {
             fleet.spawn(specialist, specialist, targets);
         }
         fleet.until_ready();

@@ -21,6 +21,7 @@ use crate::{
     MeshError,
     config::NatsConfig,
     error::{Cause, chain},
+    meters,
 };
 use access::Access;
 pub use version::{OLDEST_SERVER, ServerVersion};
@@ -122,6 +123,7 @@ impl Mesh {
     /// reply subject: nobody has us write a stream in our name by calling it the place of an answer.
     pub async fn reply(&self, to: async_nats::Subject, bytes: Bytes) {
         if self.role.is_some() && !to.starts_with(&reply_mark(&self.subjects)) {
+            meters::refused("no_reply_subject");
             tracing::warn!(%to, "refused to answer: nobody waits for answers there");
             return;
         }

@@ -2,8 +2,13 @@
 
 use std::time::Instant;
 
-use deadelus_mesh::objects;
-use deadelus_proto::{Artefact, Role, pb::Ending, role::SPECIALISTS};
+use deadelus_mesh::{objects, streams};
+use deadelus_proto::{
+    Artefact, Role,
+    pb::{Ending, event::Kind},
+    role::SPECIALISTS,
+};
+use deadelus_tests::fleet::ORCHESTRATOR;
 
 use super::rig::{Rig, make};
 use crate::{
@@ -11,6 +16,9 @@ use crate::{
     plans::ONE_INDEX,
     quiet,
 };
+
+/// Archives what has ended at once, and forgets it soon.
+const TIDY: &str = "[retention]\nkeep_log = \"0s\"\narchive_for = \"2s\"\n";
 
 #[tokio::test]
 async fn the_whole_fleet_works_with_its_own_credentials_and_nothing_is_refused() {
@@ -97,6 +105,70 @@ async fn borrowing(rig: &Rig) {
     };
     let error = objects::get(&api, &nobodys).await.unwrap_err().to_string();
     assert!(error.contains("not in the object store"), "{error}");
+}
+
+/// Somebody archives and forgets while another drives; reports find nobody; letters, drafts.
+#[tokio::test]
+async fn what_happens_on_other_days_is_allowed_as_well() {
+    let _others = quiet::among_others().await;
+    let mut rig = Rig::with(&["db"]);
+    let ada = Person::with(&rig.config(&Role::Operator)).await;
+    rig.fleet.join("tidy", ORCHESTRATOR, TIDY);
+    let somebody = rig.database.lock();
+    let id = ada.start("wf-away", ONE_INDEX).await;
+    let begun = |e: &Kind| matches!(e, Kind::UndoRecorded(undo) if undo.task_id == "index");
+    ada.until(&id, "the index is under way", |story| story.count(begun) == 1).await;
+    for name in [ORCHESTRATOR, "tidy"] {
+        rig.fleet.kill(name);
+    }
+    drop(somebody);
+    ada.until_stream(streams::INBOX, "holds the report", |messages| messages > 0).await;
+    for name in [ORCHESTRATOR, "tidy"] {
+        rig.fleet.restart(name);
+    }
+    until_forgotten(&rig).await;
+    letters(&rig, &ada).await;
+    drafts(&rig);
+    let db = rig.thief(&"db".parse().unwrap()).await;
+    let stored = objects::put(&db, "x", "text/plain", "evidence".into()).await;
+    let digest = stored.unwrap().sha256.to_string();
+    let (code, said) = rig.types(&Role::Viewer, &["artefact", &digest[..12]]);
+    assert_eq!((code, said.as_str()), (0, "evidence"));
+    assert_eq!(rig.refused(), Vec::<String>::new());
+}
+
+/// It has ended, its log has become an object, and then nothing.
+async fn until_forgotten(rig: &Rig) {
+    let begun = Instant::now();
+    loop {
+        let (code, said) = rig.types(&Role::Viewer, &["audit", "wf-away"]);
+        if code == 8 {
+            return;
+        }
+        assert!(code == 0 && begun.elapsed() < PATIENCE, "{code} {said}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn letters(rig: &Rig, ada: &Person) {
+    ada.publish("deadelus.v1.task.db.inspect".to_owned(), vec![0xff; 9]).await;
+    for words in [&["dead", "retry", "-"][..], &["dead", "drop", "-"]] {
+        ada.until_stream(streams::DEAD, "has a letter", |messages| messages == 1).await;
+        let (_, ids) = rig.types(&Role::Operator, &["dead", "list", "-o", "ids"]);
+        let (code, said) = rig.types(&Role::Operator, &[&words[..2], &[ids.trim()]].concat());
+        assert_eq!(code, 0, "{words:?} {ids}: {said}");
+    }
+}
+
+fn drafts(rig: &Rig) {
+    let plan = rig.fleet.home().join("gappy.yaml");
+    std::fs::write(&plan, ONE_INDEX.replace("target: shop\n", "")).unwrap();
+    let words = ["plan", "--file", plan.to_str().unwrap()];
+    let (code, said) = rig.types(&Role::Operator, &words);
+    assert_eq!(code, 10, "{said}");
+    let draft = said.split("deadelus answer ").nth(1).unwrap().split(' ').next().unwrap();
+    let (code, said) = rig.types(&Role::Operator, &["answer", draft, "target=shop"]);
+    assert!(code == 0, "{said}");
 }
 
 #[test]

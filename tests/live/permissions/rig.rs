@@ -36,7 +36,7 @@ impl Rig {
         let keys = TempDir::with_prefix("keys-").unwrap();
         make(keys.path(), &[]);
         let nats = server(keys.path());
-        let shop = database.target("shop");
+        let shop = database.target("shop") + "lock_timeout_ms = 20000\n";
         let lines = |name: &str| if name == "db" { shop.clone() } else { String::new() };
         let all: Vec<(&str, String)> =
             specialists.iter().map(|name| (*name, lines(name))).collect();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use async_nats::HeaderMap;
-use deadelus_mesh::{Mesh, objects, permissions, streams};
+use deadelus_mesh::{Mesh, archive, objects, permissions, streams};
 use deadelus_proto::{
     Role, Subject, Subjects, WorkflowId,
     limits::MESSAGE_MAX_BYTES,
@@ -123,6 +123,8 @@ async fn what_a_thief_says_in_its_own_name_changes_nothing_of_others() {
     let story = ada.until_ended(&id, Ending::Done).await;
     let by_thief = |e: &Kind| matches!(e, Kind::TaskDone(done) if done.instance == "forged");
     assert_eq!(story.count(by_thief), 0, "{}", story.told());
+    let log = archive::read(&ada.mesh, &id, 0).await.unwrap();
+    assert!(log.iter().any(|(_, bytes)| bytes.is_empty()), "the server was made to write there");
     // Its own report once more, and one of a try that never was.
     let db = Person::with(&rig.config(&"db".parse().unwrap())).await;
     let again = story.report_again(&id, |task| task == "index");
