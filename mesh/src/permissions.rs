@@ -106,6 +106,7 @@ impl Names<'_> {
         }
         let stored = |stream| format!("$JS.ACK.{}.>", under(self.subjects, stream));
         all.push(Permit::new(stored(INBOX), "acknowledge what it has decided"));
+        all.push(Permit::new("$SRV.PING", "who is there, for its gateway"));
         for role in Role::all() {
             let Role::Specialist(name) = &role else { continue };
             for what in ["STREAM.CREATE", "STREAM.INFO"] {

@@ -562,8 +562,7 @@ impl<T> Desk<T> {
         let (Input::Report(report), Some(workflow)) = (input, self.log.workflow()) else {
             return Ok(());
         };
-        let task = workflow.plan().task(&report.key.task);
-        match task {
+        match workflow.plan().task(&report.key.task) {
             Some(task) if task.does.specialist() == from => Ok(()),
             Some(task) => Err(format!("{} belongs to {}", task.id, task.does.specialist())),
             None => Err(format!("there is no task {}", report.key.task)),

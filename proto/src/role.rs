@@ -79,6 +79,7 @@ impl Role {
                 permit("log.*.*", "append decisions"),
                 permit("dead.orchestrator.*", "bury what cannot be read"),
                 permit(&format!("in.{CLIENT}.*.*"), "what people say through its gateway"),
+                permit("api.*", "what people ask through its gateway"),
             ],
             Self::Specialist(name) => vec![
                 permit(&format!("ask.{name}.*.*"), "report, and wait for the log to have it"),

@@ -76,6 +76,14 @@ impl NatsServer {
         assert!(signal(self.pid(), "CONT"), "the server is gone");
     }
 
+    /// Has it read its configuration again: SIGHUP.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn reload(&self) {
+        assert!(signal(self.pid(), "HUP"), "the server is gone");
+    }
+
     /// Starts it again on the same port and directory, killing it first if it runs.
     ///
     /// # Panics

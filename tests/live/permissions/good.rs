@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use deadelus_mesh::{objects, streams};
+use async_nats::connection::State;
+use deadelus_mesh::{config::NatsConfig, connect, objects, streams};
 use deadelus_proto::{
     Artefact, Role,
     pb::{Ending, event::Kind},
@@ -169,6 +170,30 @@ fn drafts(rig: &Rig) {
     let draft = said.split("deadelus answer ").nth(1).unwrap().split(' ').next().unwrap();
     let (code, said) = rig.types(&Role::Operator, &["answer", draft, "target=shop"]);
     assert!(code == 0, "{said}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_lets_nobody_in_any_more() {
+    let _others = quiet::among_others().await;
+    let mut rig = Rig::with(&["db"]);
+    let api: Role = "api".parse().unwrap();
+    let stolen = rig.keys.path().join("stolen.nk");
+    std::fs::copy(rig.keys.path().join("api.nk"), &stolen).unwrap();
+    let thief = NatsConfig { nkey_file: Some(stolen), ..rig.config(&api) };
+    let inside = connect(&thief, "thief").await.unwrap();
+
+    make(rig.keys.path(), &["--rotate", "api"]);
+    rig.fleet.nats.reload();
+    let begun = Instant::now();
+    while inside.client.connection_state() == State::Connected {
+        assert!(begun.elapsed() < PATIENCE, "whoever was inside still is");
+        tokio::time::sleep(POLL).await;
+    }
+    let error = connect(&thief, "thief").await.unwrap_err().to_string();
+    assert!(error.contains("refuses these credentials"), "{error}");
+    rig.thief(&api).await;
+    let others = rig.fleet.process("db").said();
+    assert!(!others.contains("connection lost"), "nobody else is disturbed: {others}");
 }
 
 #[test]
