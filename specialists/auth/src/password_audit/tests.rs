@@ -81,3 +81,52 @@ async fn two_with_one_salt_and_none_at_all_are_failures() {
     let failure = audit.perform(&Context::detached("shop"), inputs).await.unwrap_err();
     assert_eq!(failure.class, ErrorClass::Denied);
 }
+
+/// Where services keep them, on either database; and nothing is written there.
+#[tokio::test]
+async fn a_column_is_read_where_it_is() {
+    let desk = Desk::new();
+    let md5 = "5f4dcc3b5aa765d61d8327deb882cf99";
+    let make = format!(
+        "CREATE TABLE account (id INTEGER, password_hash TEXT); \
+         INSERT INTO account VALUES (1, '{GOOD}'), (2, '{md5}'), (3, NULL)"
+    );
+    let path = desk.path("accounts.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&make).unwrap();
+    let mut databases = vec![format!("sqlite:{}", path.display())];
+    let cluster = deadelus_tests::postgres::Cluster::start("password_audit");
+    if let Some(cluster) = &cluster {
+        let (client, connection) =
+            tokio_postgres::connect(&cluster.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&make).await.unwrap();
+        databases.push(cluster.url.clone());
+    }
+    let cx = Context::detached("shop");
+    let ask = |column: serde_json::Value| serde_json::from_value::<Inputs>(column).unwrap();
+    for database in databases {
+        let audit = PasswordAudit(desk.configured(json!({"accounts": database})));
+        let of = json!({"column": {"table": "account", "column": "password_hash"}});
+        let measured = audit.perform(&cx, ask(of)).await.unwrap();
+        assert_eq!(measured.outputs.hashes, 2);
+        let failed: Vec<&str> =
+            measured.checks.iter().filter(|c| !c.pass).map(|c| c.id.as_str()).collect();
+        assert_eq!(failed, ["broken"]);
+        assert!(!format!("{measured:?}").contains(md5));
+        let gone = json!({"column": {"table": "nowhere", "column": "password_hash"}});
+        let failure = audit.perform(&cx, ask(gone)).await.unwrap_err();
+        assert_eq!(failure.class, ErrorClass::Unavailable, "{failure}");
+        for bad in [
+            json!({"column": {"table": "account; DROP TABLE account", "column": "x"}}),
+            json!({"column": {"table": "account", "column": ""}}),
+            json!({"hashes": "hashes", "column": {"table": "account", "column": "x"}}),
+            json!({}),
+        ] {
+            let failure = audit.perform(&cx, ask(bad.clone())).await.unwrap_err();
+            assert_eq!(failure.class, ErrorClass::InvalidInput, "{bad}");
+        }
+    }
+    let of = json!({"column": {"table": "account", "column": "password_hash"}});
+    let failure = PasswordAudit(desk.targets()).perform(&cx, ask(of)).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Unsupported);
+}
