@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     migration::{self, Applied, Migration, Step},
     schema::Schema,
+    sql::Statement,
     target::Targets,
     transition::{Line, Outcome, Transition},
 };
@@ -83,14 +84,15 @@ impl ChangeCapability for Migrate {
             verb: "migrate",
             role: "DB Architect",
             summary: "Applies the next migrations in one transaction.",
-            effect: Effect::Reversible,
+            effect: Effect::Compensatable,
             idempotency: Idempotency::Keyed,
             checks: &[
                 ("migrations_are_applied", "the history lists every one, with its checksum"),
                 ("no_invalid_index", "no index was left unfinished"),
                 ("schema_is_as_rehearsed", "the fingerprint is the one the rehearsal ended with"),
             ],
-            undo: Some(UndoPromise { verb: "revert", class: UndoClass::Exact }),
+            // The schema comes back exactly; rows that were written into it meanwhile do not.
+            undo: Some(UndoPromise { verb: "revert", class: UndoClass::Semantic }),
             timeout: TIMEOUT,
             locks: &["db:{target}"],
         }
@@ -209,6 +211,10 @@ fn refuse(inputs: &Inputs, pending: &[&Step]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is written into new tables and columns meanwhile does not go without a trace.
+const ROWS_STAY: &str = "rows written meanwhile into what is new are read out into an artefact; those \
+    that people log in with stay in the database";
+
 /// The way back; none once a migration has none.
 fn undo(inputs: &Inputs, pending: &[&Step], schema: &Schema, ledger: &[String]) -> Option<Undo> {
     if pending.iter().any(|step| step.down.is_none()) {
@@ -228,6 +234,10 @@ fn undo(inputs: &Inputs, pending: &[&Step], schema: &Schema, ledger: &[String]) 
     let touched: Vec<String> = pending.iter().flat_map(|step| names(&step.up_text)).collect();
     let kept = ledger.iter().filter(|table| touched.contains(table));
     residue.extend(kept.map(|table| format!("table {table} is a ledger: its rows are kept")));
+    let holds_rows = |s: &Statement| s.begins(&["create", "table"]) || s.has(&["add", "column"]);
+    if pending.iter().flat_map(|step| &step.up).any(holds_rows) {
+        residue.push(ROWS_STAY.to_owned());
+    }
     let back = serde_json::json!({
         "migrations": migrations,
         "expect_fingerprint": schema.fingerprint(),

@@ -83,3 +83,40 @@ async fn a_successor_finds_out_how_far_it_came() {
         assert!(again.checks.iter().all(|check| check.pass));
     }
 }
+
+/// What people log in with is read out to nobody: it stays in the database, and nothing else sees it.
+#[tokio::test]
+async fn hashes_of_passwords_never_leave_the_database() {
+    for lab in shops().await {
+        let before = lab.fingerprint().await;
+        let account = json!({
+            "version": 1, "name": "account",
+            "up": "CREATE TABLE account (id INTEGER, password_hash TEXT); \
+                   CREATE TABLE visit (id INTEGER)",
+            "down": "DROP TABLE visit; DROP TABLE account",
+        });
+        let inputs = json!({ "migrations": [account], "expect_fingerprint": before });
+        let migrate = Migrate::new(lab.targets.clone());
+        let up = json!({ "migrations": inputs["migrations"] });
+        for round in 1..=2 {
+            change(&migrate, &lab.cx, up.clone()).await.unwrap();
+            lab.run("INSERT INTO account VALUES (1, '$argon2id$hunter2')").await;
+            lab.run("INSERT INTO visit VALUES (1)").await;
+            let capability = Revert::new(lab.targets.clone());
+            let inputs: Inputs = serde_json::from_value(inputs.clone()).unwrap();
+            let begun = capability.prepare(&lab.cx, &inputs).await.unwrap().before;
+            let done = capability.perform(&lab.cx, &inputs, &begun).await.unwrap();
+            let names: Vec<&str> = done.artefacts.iter().map(|a| a.name.as_str()).collect();
+            assert_eq!(names, ["rows-visit.jsonl"]);
+            assert_eq!(done.residue.len(), 2, "{:?}", done.residue);
+            let table = done.residue[1].rsplit(' ').next().unwrap().to_owned();
+            let kept = format!("SELECT count(*) FROM {table} WHERE password_hash LIKE '%hunter2'");
+            assert_eq!(lab.count(&kept).await, 1);
+            assert_eq!(lab.fingerprint().await, before);
+            // Who comes after a crash tells of it too.
+            let found = capability.reconcile(&lab.cx, &inputs, &begun).await.unwrap();
+            let Found::Done(found) = found else { panic!("{found:?}") };
+            assert_eq!((found.residue.len(), found.residue.last()), (round, done.residue.last()));
+        }
+    }
+}

@@ -9,6 +9,7 @@ use crate::{
     fault::Fault,
     schema::{Column, Constraint, ConstraintKind, Index, Object, Schema, Table},
     sql,
+    transition::PARKED_PREFIX,
 };
 
 /// A table without statistics is counted up to here: beyond it, how many more does not matter.
@@ -35,7 +36,7 @@ pub(super) fn schema(connection: &Connection) -> Result<Schema, Fault> {
             }
         }
     }
-    Ok(schema)
+    Ok(schema.setting_aside(PARKED_PREFIX))
 }
 
 /// Rows of each table: what `ANALYZE` saw, or a count that stops at a million.
