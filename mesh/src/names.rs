@@ -78,9 +78,27 @@ pub const METRIC_TASKS: &str = "deadelus.tasks";
 pub const METRIC_APPEND_CONFLICTS: &str = "deadelus.append.conflicts";
 /// Counter: messages that nobody may say, or nobody can read, by [`REASON`].
 pub const METRIC_REFUSED: &str = "deadelus.messages.refused";
-/// `buried`, `not_its_own`, `no_reply_subject`.
+/// Why something was refused: `buried`, `not_its_own`, `no_reply_subject`; over HTTP `no_token`,
+/// `role`.
 pub const REASON: &str = "deadelus.reason";
 /// Counter: dispatches by the re-drive pass.
 pub const METRIC_REDRIVES: &str = "deadelus.redrives";
 /// Counter: spans that no collector took.
 pub const METRIC_SPANS_DROPPED: &str = "deadelus.telemetry.spans_dropped";
+
+/// Of a request over HTTP: `GET`.
+pub const HTTP_METHOD: &str = "http.request.method";
+/// Its route, with its variables named: `/v1/workflows/{workflow}`.
+pub const HTTP_ROUTE: &str = "http.route";
+/// What it was answered with: 200.
+pub const HTTP_STATUS: &str = "http.response.status_code";
+/// Whose token it came with, by name.
+pub const USER_ID: &str = "user.id";
+/// Histogram, seconds: answering one request over HTTP.
+pub const METRIC_HTTP_DURATION: &str = "http.server.request.duration";
+/// Counter: requests refused before anybody looked at what they want.
+pub const METRIC_REQUESTS_REFUSED: &str = "deadelus.gateway.requests.refused";
+/// Up and down: open event streams.
+pub const METRIC_STREAMS_OPEN: &str = "deadelus.gateway.streams.open";
+/// Counter: connections cut because nothing was taken from them.
+pub const METRIC_STREAMS_CUT: &str = "deadelus.gateway.connections.cut";

@@ -8,6 +8,7 @@
 
 mod counted;
 mod lines;
+mod page;
 
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ use tracing_subscriber::{
 use crate::{config::TelemetryConfig, connect::install_crypto, names};
 use counted::{CountedBatches, CountedExport, Tally};
 use lines::{Here, WithTrace};
+pub use page::Page;
 
 /// One batch to the collector takes at most this long.
 const EXPORT_MAX: Duration = Duration::from_secs(3);
@@ -88,6 +90,19 @@ pub fn init(
     service_name: &str,
     instance: &str,
 ) -> Result<Telemetry, TelemetryError> {
+    init_with(config, service_name, instance, None)
+}
+
+/// The same, with a page on which the metrics stand for whoever reads them from this process.
+///
+/// # Errors
+/// Those of [`init`].
+pub fn init_with(
+    config: &TelemetryConfig,
+    service_name: &str,
+    instance: &str,
+    page: Option<&Page>,
+) -> Result<Telemetry, TelemetryError> {
     install_crypto();
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|source| TelemetryError::Filter { filter: config.log.clone(), source })?;
@@ -100,7 +115,7 @@ pub fn init(
         .build();
     let tally = Arc::new(Tally::default());
     let tracer = tracer(config, resource.clone(), &tally)?;
-    let meter = meter(config, resource)?;
+    let meter = meter(config, resource, page)?;
     let spans = tracer.as_ref().map(|tracer| {
         let layer = tracing_opentelemetry::layer().with_tracer(tracer.tracer("deadelus"));
         layer.with_location(false).with_filter(filter_fn(is_traced))
@@ -173,16 +188,25 @@ fn tracer(
 fn meter(
     config: &TelemetryConfig,
     resource: Resource,
+    page: Option<&Page>,
 ) -> Result<Option<SdkMeterProvider>, TelemetryError> {
-    let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
-    let exporter = MetricExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .with_timeout(EXPORT_MAX)
-        .build()
-        .map_err(|source| TelemetryError::Endpoint { endpoint: endpoint.clone(), source })?;
-    let builder = SdkMeterProvider::builder().with_resource(resource);
-    Ok(Some(builder.with_periodic_exporter(exporter).build()))
+    if config.otlp_endpoint.is_none() && page.is_none() {
+        return Ok(None);
+    }
+    let mut builder = SdkMeterProvider::builder().with_resource(resource);
+    if let Some(endpoint) = &config.otlp_endpoint {
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .with_timeout(EXPORT_MAX)
+            .build()
+            .map_err(|source| TelemetryError::Endpoint { endpoint: endpoint.clone(), source })?;
+        builder = builder.with_periodic_exporter(exporter);
+    }
+    if let Some(page) = page {
+        builder = builder.with_reader(page.reader());
+    }
+    Ok(Some(builder.build()))
 }
 
 /// Spans from `info` up become part of a trace, and all of our own that the log's filter lets
