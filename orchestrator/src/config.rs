@@ -21,6 +21,9 @@ pub struct Config {
     pub retention: Retention,
     /// How much at once, over all workflows and replicas.
     pub limits: Limits,
+    /// Answers people's programs over HTTP; none where the section is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<deadelus_gateway::Config>,
 }
 
 /// Tasks in flight at once, over all workflows and replicas; what is not named is not limited. A new

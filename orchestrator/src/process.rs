@@ -4,11 +4,15 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
+use deadelus_gateway::Gateway;
 use deadelus_mesh::{
+    Mesh,
     config::{self, Layers},
     life::{self, Shutdown},
-    streams, telemetry,
+    streams,
+    telemetry::{self, Page},
 };
+use deadelus_view::Client;
 
 use crate::{
     api,
@@ -70,16 +74,21 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
         show(&config::print(&config));
         return Ok(());
     }
+    if let Some(gateway) = &config.gateway {
+        gateway.check()?;
+    }
     let owner = format!("orchestrator-{:06x}", fastrand::u32(..0x100_0000));
     life::runtime()?.block_on(async {
-        let telemetry = telemetry::init(&config.telemetry, "deadelus-orchestrator", &owner)?;
-        let lived = Box::pin(live(&config, &owner)).await;
+        let page = config.gateway.as_ref().map(|_| Page::default());
+        let (telemetry, name) = (&config.telemetry, "deadelus-orchestrator");
+        let telemetry = telemetry::init_with(telemetry, name, &owner, page.as_ref())?;
+        let lived = Box::pin(live(&config, &owner, page.unwrap_or_default())).await;
         telemetry.shutdown(FLUSH_WITHIN).await;
         lived
     })
 }
 
-async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
+async fn live(config: &Config, owner: &str, page: Page) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals()?;
     let blueprints = shelf::open(config.orchestrator.blueprints.as_deref())?;
     let mesh = deadelus_mesh::connect(&config.nats, owner).await?;
@@ -115,10 +124,14 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     } else {
         tracing::warn!("orchestrator.take_over is off: this replica drives nothing");
     }
+    let gateway = gateway(config, &mesh, page, &shutdown).await?;
     tracing::info!(owner, "ready");
     tokio::select! {
         () = partitions.keep(), if config.orchestrator.take_over => {}
         () = shutdown.requested() => {}
+    }
+    if let Some(gateway) = gateway {
+        gateway.closed().await;
     }
     partitions.close();
     answering.abort();
@@ -134,6 +147,20 @@ async fn live(config: &Config, owner: &str) -> anyhow::Result<()> {
     }
     mesh.drain(LEAVE_WITHIN).await;
     Ok(())
+}
+
+/// The gateway, where one is configured. It says on the bus what any client says.
+async fn gateway(
+    config: &Config,
+    mesh: &Mesh,
+    page: Page,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Gateway>> {
+    let Some(gateway) = &config.gateway else { return Ok(None) };
+    // Who asks is known request by request.
+    let (mesh, url, by) = (mesh.clone(), config.nats.url.clone(), String::new());
+    let client = Client { mesh, url, by };
+    Ok(Some(Gateway::open(gateway, client, page, shutdown).await?))
 }
 
 #[expect(clippy::print_stdout, reason = "what the person asked to see")]

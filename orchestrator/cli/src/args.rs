@@ -76,6 +76,8 @@ pub(crate) enum Command {
     /// Make a key for each process, and the part of the NATS server's configuration that says what
     /// each may do
     NatsConfig(NatsConfig),
+    /// Make a token for the HTTP gateway: shown once, with the lines for the orchestrator's file
+    Token(Token),
     /// Print the completions of a shell
     Completions {
         /// bash, zsh, fish
@@ -113,6 +115,41 @@ pub(crate) struct NatsConfig {
     pub(crate) rotate: Vec<String>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// Whose it is: what the log says of who decided
+    #[arg(value_parser = token_name)]
+    pub(crate) name: String,
+    /// What it may do besides looking; more than one is given one by one
+    #[arg(long = "role", value_enum)]
+    pub(crate) roles: Vec<Role>,
+    /// Refused after so many days; without it, never
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=3650))]
+    pub(crate) days: Option<i64>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Look; every token may
+    Viewer,
+    /// Plan, start, cancel, undo
+    Operator,
+    /// Approve and reject at gates
+    Approver,
+}
+
+/// It stands in the log, and as a bare key in a file.
+fn token_name(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let fits = (1..=64).contains(&text.len()) && text.chars().all(good);
+    let bad = || "a name has 1 to 64 letters, digits, - or _".to_owned();
+    fits.then(|| text.to_owned()).ok_or_else(bad)
 }
 
 /// What is done about the messages that nobody could handle.

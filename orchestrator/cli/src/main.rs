@@ -33,8 +33,8 @@ use crate::{
     client::Client,
     commands::{
         answer, artefact, audit, blueprints, dead as dead_letters, decide, doctor, down, fork,
-        lint, list, nats_config, plan, report as report_command, run, show, specialists, trace, up,
-        watch, why,
+        lint, list, nats_config, plan, report as report_command, run, show, specialists, token,
+        trace, up, watch, why,
     },
     error::CliError,
     exit::Exit,
@@ -81,6 +81,7 @@ async fn dispatch(cli: &Cli) -> Result<Exit, CliError> {
         }
         Command::Look(look) => read(place, look).await,
         Command::Decide(decide) => decide_about(place, decide).await,
+        Command::Token(args) => token::run(args),
         Command::Completions { shell } => completions(*shell),
         Command::Detached { words } => {
             let program = words.first().cloned().unwrap_or_default();

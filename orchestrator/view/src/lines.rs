@@ -13,9 +13,10 @@ use crate::{
 };
 
 /// One task.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Line {
     /// Its id.
+    #[schema(value_type = String)]
     pub task: TaskId,
     /// For people.
     pub title: String,
@@ -23,6 +24,7 @@ pub struct Line {
     pub does: String,
     /// `done`
     #[serde(serialize_with = "as_str")]
+    #[schema(value_type = String)]
     pub status: TaskStatus,
     /// Attempts at doing it so far.
     pub attempts: u32,
@@ -35,6 +37,7 @@ pub struct Line {
     /// Why it stands there: a failure, the reason it was skipped, what was measured.
     pub note: String,
     /// What was measured.
+    #[schema(value_type = Vec<Object>)]
     pub checks: Vec<Check>,
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A workflow and each of its tasks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Standing {
     pub workflow: String,
     pub status: String,
@@ -29,7 +29,7 @@ pub struct Standing {
 }
 
 /// A point where it waits, or waited, for a person.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct GateStanding {
     pub gate: String,
     pub reason: String,

@@ -73,3 +73,33 @@ pub fn told(event: &Event, workflow: &Workflow) -> Option<String> {
     };
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
+
+/// What an event is called, and the task that it is about.
+pub fn kind(event: &Event) -> (&'static str, Option<&TaskId>) {
+    match event {
+        Event::Accepted { .. } => ("accepted", None),
+        Event::TaskInherited { task, .. } => ("task_inherited", Some(task)),
+        Event::GateOpened { .. } => ("gate_opened", None),
+        Event::GateDelegated { .. } => ("gate_delegated", None),
+        Event::GateDecided { .. } => ("gate_decided", None),
+        Event::SlotsAwaited { attempt } => ("slots_awaited", Some(&attempt.task)),
+        Event::TaskRequested { attempt, .. } => ("task_requested", Some(&attempt.task)),
+        Event::UndoRecorded { task, .. } => ("undo_recorded", Some(task)),
+        Event::TaskDone { attempt, .. } => ("task_done", Some(&attempt.task)),
+        Event::TaskFailed { attempt, .. } => ("task_failed", Some(&attempt.task)),
+        Event::TaskTimedOut { attempt } => ("task_timed_out", Some(&attempt.task)),
+        Event::RetryScheduled { attempt, .. } => ("retry_scheduled", Some(&attempt.task)),
+        Event::TaskSkipped { task, .. } => ("task_skipped", Some(task)),
+        Event::TaskHeld { task, .. } => ("task_held", Some(task)),
+        Event::TaskRetried { task, .. } => ("task_retried", Some(task)),
+        Event::Paused { .. } => ("paused", None),
+        Event::Resumed { .. } => ("resumed", None),
+        Event::ScopeClosing { .. } => ("scope_closing", None),
+        Event::ScopeClosed { .. } => ("scope_closed", None),
+        Event::TakeBackOrdered { .. } => ("take_back_ordered", None),
+        Event::LateEffect { task, .. } => ("late_effect", Some(task)),
+        Event::StuckRetried { .. } => ("stuck_retried", None),
+        Event::StuckResolved { task, .. } => ("stuck_resolved", Some(task)),
+        Event::Ended { .. } => ("ended", None),
+    }
+}

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{Client, ViewError, history::History, slot_view, ways_out::ways_out};
 
 /// What it waits for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Why {
     pub workflow: String,
     pub status: String,

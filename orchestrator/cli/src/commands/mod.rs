@@ -17,6 +17,7 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod specialists;
+pub(crate) mod token;
 pub(crate) mod trace;
 pub(crate) mod up;
 pub(crate) mod watch;
