@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// Who may depend on whom, and why on nobody else.
-const ALLOWED: [(&str, &[&str], &str); 23] = [
+const ALLOWED: [(&str, &[&str], &str); 24] = [
     ("deadelus-proto", &[], "the language knows nobody who speaks it"),
     ("deadelus-mesh", &["deadelus-proto"], "the fabric carries messages, whoever sends them"),
     ("deadelus-core", &["deadelus-proto"], "the decision is pure: no fabric, no IO"),
@@ -17,8 +17,13 @@ const ALLOWED: [(&str, &[&str], &str); 23] = [
         "who only looks and asks needs no orchestrator, and decides nothing",
     ),
     (
+        "deadelus-gateway",
+        &["deadelus-proto", "deadelus-core", "deadelus-mesh", "deadelus-view"],
+        "it asks the orchestrator as anybody does: it has no way into it",
+    ),
+    (
         "deadelus-orchestrator",
-        &["deadelus-proto", "deadelus-core", "deadelus-mesh"],
+        &["deadelus-proto", "deadelus-core", "deadelus-mesh", "deadelus-view", "deadelus-gateway"],
         "the shell never performs work: it knows no specialist",
     ),
     (

@@ -124,6 +124,11 @@ impl Process {
         }
     }
 
+    /// Its id, while it runs.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has printed since it was started last.
     pub fn said(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();

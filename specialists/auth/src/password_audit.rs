@@ -1,9 +1,7 @@
 //! `auth.password_audit`: how passwords are hashed, told by scheme and line, never by value.
 //!
-//! It reads the column where services keep it, or an extract of it, one hash a line, from the target's
-//! folder. No hash is kept or told.
+//! It reads an extract of the column, one hash a line, from the target's folder.
 
-mod column;
 mod scheme;
 
 use std::{
@@ -19,10 +17,7 @@ use deadelus_runtime::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::{
-    column::Column,
-    scheme::{Scheme, Strength},
-};
+use self::scheme::{Scheme, Strength};
 use crate::target::Targets;
 
 /// A hundred thousand short lines.
@@ -42,11 +37,7 @@ pub(crate) struct PasswordAudit(pub(crate) Targets);
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inputs {
     /// A file of the target's folder with one hash a line; empty lines do not count.
-    #[serde(default)]
-    hashes: Option<PathBuf>,
-    /// Instead of a file: a column of the target's database of accounts.
-    #[serde(default)]
-    column: Option<Column>,
+    hashes: PathBuf,
     /// How many hashes may be weaker than they should be, while people log in and get new ones.
     #[serde(default)]
     rehash_max: usize,
@@ -105,7 +96,8 @@ impl ReadCapability for PasswordAudit {
     }
 
     async fn perform(&self, cx: &Context, inputs: Inputs) -> Result<Measured<Outputs>, Failure> {
-        let text = self.text(cx, inputs.hashes, inputs.column).await?;
+        let file = Source::File(InFolder { file: inputs.hashes });
+        let text = file.text(cx, &self.0.of(cx)?.folder).await?.text;
         let (groups, salts_repeated) = blocking(move || audit(&text)).await?;
         let json =
             serde_json::json!({ "schemes": groups.iter().map(all_lines).collect::<Vec<_>>() });
@@ -130,27 +122,6 @@ impl ReadCapability for PasswordAudit {
         ];
         let outputs = Outputs { hashes, schemes: groups, salts_repeated, lines: lines.clone() };
         Ok(Measured::new(outputs, checks).artefacts(vec![lines]))
-    }
-}
-
-impl PasswordAudit {
-    /// A hash a line, from the one place that is named.
-    async fn text(
-        &self,
-        cx: &Context,
-        hashes: Option<PathBuf>,
-        column: Option<Column>,
-    ) -> Result<String, Failure> {
-        let target = self.0.of(cx)?;
-        match (hashes, column) {
-            (Some(file), None) => {
-                Ok(Source::File(InFolder { file }).text(cx, &target.folder).await?.text)
-            }
-            (None, Some(column)) => column.lines(target.accounts()?).await,
-            (None, None) | (Some(_), Some(_)) => {
-                Err(invalid("name a file of hashes, or a column: one of the two".to_owned()))
-            }
-        }
     }
 }
 

@@ -28,10 +28,6 @@ pub struct AuthTarget {
     /// only for `auth.keys_rotate` and its undo.
     #[serde(default)]
     pub keys: Option<PathBuf>,
-    /// The database that services keep accounts in, for `auth.password_audit`, which only reads:
-    /// `sqlite:PATH`, or the URL of a PostgreSQL, or `{ file = … }` with one of them.
-    #[serde(default)]
-    pub accounts: Secret,
     /// The live service, for `auth.probe`.
     #[serde(default)]
     pub probe: Option<ProbeTarget>,
@@ -72,26 +68,10 @@ impl AuthTarget {
                 absolute(setting, path)?;
             }
         }
-        // It may hold a password, and is not repeated.
-        let accounts = self.accounts.expose();
-        let server = || accounts.parse::<tokio_postgres::Config>().is_ok();
-        if !accounts.is_empty() && !accounts.starts_with("sqlite:") && !server() {
-            return Err(("accounts", "neither sqlite:PATH nor a PostgreSQL URL".to_owned()));
-        }
         if let Some(probe) = &self.probe {
             probe.check()?;
         }
         Ok(self)
-    }
-
-    /// The database of accounts.
-    pub(crate) fn accounts(&self) -> Result<&Secret, Failure> {
-        if self.accounts.is_empty() {
-            let text = "no database of accounts is configured for this target";
-            return Err(Failure::new(ErrorClass::Unsupported, text)
-                .help("name it as `accounts`, in the auth specialist's configuration"));
-        }
-        Ok(&self.accounts)
     }
 
     /// The live service.

@@ -109,14 +109,8 @@ impl Desk {
 
     /// With a live service.
     pub(crate) fn targets_with(&self, probe: Option<Value>) -> Targets {
-        self.configured(json!({"probe": probe}))
-    }
-
-    /// With more in the target's configuration.
-    pub(crate) fn configured(&self, more: Value) -> Targets {
-        let mut config = json!({"folder": self.root(), "policies": self.path("served.cedar"),
-            "keys": self.path("served.jwks")});
-        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let config = json!({"folder": self.root(), "policies": self.path("served.cedar"),
+            "keys": self.path("served.jwks"), "probe": probe});
         let config = serde_json::from_value(config).unwrap();
         target::checked([("shop".parse().unwrap(), config)].into()).unwrap()
     }

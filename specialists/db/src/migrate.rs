@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     migration::{self, Applied, Migration, Step},
     schema::Schema,
-    sql::Statement,
     target::Targets,
     transition::{Line, Outcome, Transition},
 };
@@ -84,15 +83,14 @@ impl ChangeCapability for Migrate {
             verb: "migrate",
             role: "DB Architect",
             summary: "Applies the next migrations in one transaction.",
-            effect: Effect::Compensatable,
+            effect: Effect::Reversible,
             idempotency: Idempotency::Keyed,
             checks: &[
                 ("migrations_are_applied", "the history lists every one, with its checksum"),
                 ("no_invalid_index", "no index was left unfinished"),
                 ("schema_is_as_rehearsed", "the fingerprint is the one the rehearsal ended with"),
             ],
-            // The schema comes back exactly; rows that were written into it meanwhile do not.
-            undo: Some(UndoPromise { verb: "revert", class: UndoClass::Semantic }),
+            undo: Some(UndoPromise { verb: "revert", class: UndoClass::Exact }),
             timeout: TIMEOUT,
             locks: &["db:{target}"],
         }
@@ -211,10 +209,6 @@ fn refuse(inputs: &Inputs, pending: &[&Step]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is written into new tables and columns meanwhile does not go without a trace.
-const ROWS_STAY: &str = "rows written meanwhile into what is new are read out into an artefact; those \
-    that people log in with stay in the database";
-
 /// The way back; none once a migration has none.
 fn undo(inputs: &Inputs, pending: &[&Step], schema: &Schema, ledger: &[String]) -> Option<Undo> {
     if pending.iter().any(|step| step.down.is_none()) {
@@ -234,10 +228,6 @@ fn undo(inputs: &Inputs, pending: &[&Step], schema: &Schema, ledger: &[String]) 
     let touched: Vec<String> = pending.iter().flat_map(|step| names(&step.up_text)).collect();
     let kept = ledger.iter().filter(|table| touched.contains(table));
     residue.extend(kept.map(|table| format!("table {table} is a ledger: its rows are kept")));
-    let holds_rows = |s: &Statement| s.begins(&["create", "table"]) || s.has(&["add", "column"]);
-    if pending.iter().flat_map(|step| &step.up).any(holds_rows) {
-        residue.push(ROWS_STAY.to_owned());
-    }
     let back = serde_json::json!({
         "migrations": migrations,
         "expect_fingerprint": schema.fingerprint(),

@@ -358,7 +358,7 @@ mod tests {
             table("order_line", &["id", "order_id", "product_id"]),
             table("Product", &["id", "Name"]),
         ];
-        Schema { tables, ..Schema::default() }
+        Schema { tables, objects: vec![] }
     }
 
     /// `sql` uses just these, each `alias.column` with `=`, `<` or `⋈`.

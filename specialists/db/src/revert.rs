@@ -1,12 +1,11 @@
 //! `db.revert`: the way back of [`crate::Migrate`]. Rows that go are read out and kept first; rows
-//! of ledgers do not go at all. What people log in with never leaves the database: such rows stay in
-//! it, in a table of their own.
+//! of ledgers do not go at all.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use deadelus_runtime::{
     About, Aftermath, Artefact, ChangeCapability, Check, Context, Effect, ErrorClass, Failure,
-    Found, Idempotency, Measured, Prepared, Undo, UndoClass, UndoPromise, sha256,
+    Found, Idempotency, Measured, Prepared, Undo, UndoClass, UndoPromise,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use crate::{
     migration::{self, Applied, Migration, Step},
     schema::Schema,
     target::Targets,
-    transition::{self, Lost, Outcome, Parked, Transition},
+    transition::{self, Lost, Outcome, Transition},
 };
 
 /// Reading out the rows takes most of it.
@@ -25,9 +24,6 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 /// Rows that change while they are read out are read again, so often; then somebody still writes to
 /// what is about to go, and they should be asked first.
 const EXPORTS_MAX: usize = 3;
-
-/// Of a digest, in hexadecimal digits: enough to tell the undos of one database apart.
-const TASK_WORD_CHARS: usize = 8;
 
 /// What to take back.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -92,10 +88,7 @@ impl ChangeCapability for Revert {
             checks: &[
                 ("migrations_are_gone", "the history lists none of them"),
                 ("schema_is_as_before", "the fingerprint is the one from before, ledgers apart"),
-                (
-                    "rows_are_exported",
-                    "every row that went is in an artefact, or stays in the database",
-                ),
+                ("rows_are_exported", "every row that went is in an artefact"),
             ],
             undo: Some(UndoPromise { verb: "migrate", class: UndoClass::Semantic }),
             timeout: TIMEOUT,
@@ -137,14 +130,7 @@ impl ChangeCapability for Revert {
         let judge = Judge { inputs: inputs.clone(), protect: protect.clone() };
         let plan = transition(&steps, before, protect);
         let tried = attempt(&db, plan.clone(), |_| false).await?;
-        let lost = transition::lost(&tried.before, &tried.after).into_iter();
-        let (credentials, lost): (Vec<Lost>, Vec<Lost>) =
-            lost.partition(|lost| lost.is_credential(&tried.before));
-        let park = credentials
-            .into_iter()
-            .map(|lost| Parked::of(lost, &word(cx), &tried.before.kept))
-            .collect();
-        let plan = Transition { park, ..plan };
+        let lost = transition::lost(&tried.before, &tried.after);
         if lost.is_empty() || tried.done {
             let outcome = attempt(&db, plan, judge.clone().keep()).await?;
             return judge.conclude(before, &outcome, vec![]);
@@ -196,9 +182,7 @@ impl Revert {
         let judge = Judge { inputs: inputs.clone(), protect: self.targets.ledger_tables(cx)? };
         let checks = judge.checks(&history, &after);
         let outputs = outputs(before, &history, &after, &BTreeMap::new());
-        let mut residue = judge.residue(&after);
-        residue.extend(after.kept.iter().filter(|table| table.contains(&word(cx))).map(parked));
-        Ok(Measured::new(outputs, checks).residue(residue))
+        Ok(Measured::new(outputs, checks).residue(judge.residue(&after)))
     }
 
     /// Nothing of it is applied: then the schema must already be what it was.
@@ -214,15 +198,6 @@ impl Revert {
             }
         }
     }
-}
-
-/// Names this task among all, in the tables that it leaves.
-fn word(cx: &Context) -> String {
-    sha256(cx.key().to_string().as_bytes()).to_string().chars().take(TASK_WORD_CHARS).collect()
-}
-
-fn parked(table: &String) -> String {
-    format!("rows that people log in with stay in the database, in table {table}")
 }
 
 async fn read(cx: &Context, inputs: &Inputs) -> Result<Vec<Step>, Failure> {
@@ -368,7 +343,6 @@ impl Judge {
         let mut residue: Vec<String> =
             kept.map(|words| format!("left out, to keep the rows of a ledger: {words}")).collect();
         residue.extend(artefacts.iter().map(|a| format!("rows are in artefact {}", a.name)));
-        residue.extend(outcome.parked.iter().map(parked));
         Ok(Measured::new(outputs, checks).artefacts(artefacts).residue(residue))
     }
 }

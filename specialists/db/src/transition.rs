@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     migration::Applied,
     schema::{Schema, Table},
-    sql::{self, Statement},
+    sql::Statement,
 };
 
 /// What to do within one transaction.
@@ -20,8 +20,6 @@ pub(crate) struct Transition {
     pub(crate) protect: Vec<String>,
     /// What will be lost and is read out first.
     pub(crate) export: Vec<Lost>,
-    /// What will be lost, must not leave the database, and is copied within it first.
-    pub(crate) park: Vec<Parked>,
     /// Lines that the history gains.
     pub(crate) record: Vec<Line>,
     /// Versions that the history loses.
@@ -49,8 +47,6 @@ pub(crate) struct Outcome {
     pub(crate) left_out: Vec<String>,
     /// Lines of JSON for each table of `export`.
     pub(crate) exports: BTreeMap<String, Vec<u8>>,
-    /// Tables with rows of `park`.
-    pub(crate) parked: Vec<String>,
     /// One for each statement, when asked for.
     pub(crate) trace: Vec<Trace>,
     /// As it is afterwards.
@@ -86,62 +82,6 @@ pub(crate) struct Lost {
     pub(crate) sql_name: String,
     /// The columns that tell which row it was and what it held; empty for the whole table.
     pub(crate) columns: Vec<String>,
-}
-
-/// Rows that stay in the database though their table goes: what people log in with is read out to
-/// nobody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Parked {
-    pub(crate) lost: Lost,
-    /// The table that they are copied into, a plain name.
-    pub(crate) into: String,
-}
-
-/// How the tables of [`Parked`] rows begin: no part of any fingerprint.
-pub(crate) const PARKED_PREFIX: &str = "deadelus_kept_";
-
-/// Of a table's name within another: the whole stays within what PostgreSQL allows.
-const PARKED_NAME_MAX_CHARS: usize = 32;
-
-impl Parked {
-    /// Into a table that is not there yet, named by a word of `task` too.
-    pub(crate) fn of(lost: Lost, task: &str, there: &[String]) -> Self {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-        let name: String = lost.table.chars().map(plain).take(PARKED_NAME_MAX_CHARS).collect();
-        let into = format!("{PARKED_PREFIX}{name}_{task}");
-        let same = there.iter().filter(|table| table.starts_with(&into)).count();
-        let into = if same == 0 { into } else { format!("{into}_{same}") };
-        Self { lost, into }
-    }
-
-    /// Copies the rows, where there are some.
-    pub(crate) fn copy(&self) -> String {
-        format!("CREATE TABLE {} AS SELECT {}", self.into, self.lost.rows())
-    }
-
-    /// Whether there is anything to copy.
-    pub(crate) fn is_filled(&self) -> String {
-        format!("SELECT EXISTS (SELECT 1 FROM {})", self.lost.sql_name)
-    }
-}
-
-impl Lost {
-    /// What stands behind `SELECT`.
-    pub(crate) fn rows(&self) -> String {
-        let columns =
-            if self.columns.is_empty() { "*".to_owned() } else { sql::quote_all(&self.columns) };
-        format!("{columns} FROM {}", self.sql_name)
-    }
-
-    /// Whether its columns say that people log in with what stands in them.
-    pub(crate) fn is_credential(&self, before: &Schema) -> bool {
-        const SAYS: [&str; 4] = ["password", "passwd", "secret", "credential"];
-        let names = |name: &str| SAYS.iter().any(|word| name.to_ascii_lowercase().contains(word));
-        let table = before.table(&self.table);
-        let mut all = table.into_iter().flat_map(|table| &table.columns);
-        let goes = |name: &String| self.columns.is_empty() || self.columns.contains(name);
-        all.any(|column| goes(&column.name) && names(&column.name))
-    }
 }
 
 impl Transition {

@@ -1,7 +1,7 @@
 //! `payments.clock_drop`: a test clock goes, with everything that lives by it. The way back of
 //! [`crate::BillingRehearse`] and [`crate::WebhookIngest`]; never of what real customers pay.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use deadelus_runtime::{
     About, ChangeCapability, Check, Context, Effect, ErrorClass, Failure, Found, Idempotency,
@@ -41,14 +41,9 @@ pub struct Outputs {
     pub ended: Vec<String>,
 }
 
-/// Who lives by the clock: seen and kept before it goes, because afterwards nobody tells who it was.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Before {
-    #[serde(default)]
-    customers: BTreeSet<String>,
-    #[serde(default)]
-    subscriptions: BTreeSet<String>,
-}
+/// Nothing more than the inputs say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Before {}
 
 /// `payments.clock_drop`
 #[derive(Debug, Clone)]
@@ -102,34 +97,28 @@ impl ChangeCapability for ClockDrop {
             let text = format!("clock: {:?} is none of ours: {OURS}…", inputs.clock);
             return Err(Failure::new(ErrorClass::InvalidInput, text));
         }
-        let before = living(&self.client(cx)?, &inputs.clock).await;
-        let before = before.map_err(|fault| fault.untouched("looking for the clock"))?;
-        Ok(Prepared { before, undo: None })
+        self.client(cx)?;
+        Ok(Prepared { before: Before {}, undo: None })
     }
 
     async fn perform(
         &self,
         cx: &Context,
         inputs: &Inputs,
-        before: &Before,
+        _: &Before,
     ) -> Result<Measured<Outputs>, Failure> {
         let client = self.client(cx)?;
-        let Before { customers, subscriptions } = {
-            let now = living(&client, &inputs.clock).await;
-            before.clone().and(now.map_err(|fault| fault.untouched("looking for the clock"))?)
-        };
-        let ended = end(&client, &subscriptions).await;
-        ended.map_err(|fault| fault.begun("ending subscriptions"))?;
+        let ended = end(&client, &inputs.clock).await;
+        let ended = ended.map_err(|fault| fault.begun("ending subscriptions"))?;
         let mut residue = vec![];
         if let Some(path) = &inputs.tell {
             let hook = Hook::of(&self.targets, cx, path)?;
-            for subscription in &subscriptions {
+            for subscription in &ended {
                 residue.push(told(&client, &hook, subscription).await?);
             }
         }
-        let left = clear_of(&client, &inputs.clock, &customers).await;
+        let left = clear(&client, &inputs.clock).await;
         residue.extend(left.map_err(|fault| fault.begun("deleting the clock"))?);
-        let ended = subscriptions.into_iter().collect();
         let measured = measured(&client, inputs, ended).await;
         let measured = measured.map_err(|fault| fault.begun("looking for the clock"))?;
         Ok(measured.residue(residue))
@@ -139,7 +128,7 @@ impl ChangeCapability for ClockDrop {
         &self,
         cx: &Context,
         inputs: &Inputs,
-        before: &Before,
+        _: &Before,
     ) -> Result<Found<Outputs>, Failure> {
         let client = self.client(cx)?;
         let product = client.get(&format!("/v1/products/{}", inputs.clock)).await;
@@ -148,50 +137,27 @@ impl ChangeCapability for ClockDrop {
         let measured = measured.map_err(|fault| fault.untouched("looking for the clock"))?;
         let all = measured.checks.iter().all(|check| check.pass);
         let sold = product.is_some_and(|product| product["active"] == true);
-        // Whether the service heard of every end is known by telling it once more.
-        let heard = inputs.tell.is_none() || before.subscriptions.is_empty();
-        if !(all && !sold && heard) {
-            return Ok(Found::Partly);
-        }
-        let left = left(&client, &inputs.clock, &before.customers).await;
-        let left = left.map_err(|fault| fault.untouched("looking for what stays"))?;
-        Ok(Found::Done(measured.residue(left)))
+        Ok(if all && !sold { Found::Done(measured) } else { Found::Partly })
     }
 }
 
-impl Before {
-    fn and(mut self, other: Self) -> Self {
-        self.customers.extend(other.customers);
-        self.subscriptions.extend(other.subscriptions);
-        self
-    }
-}
-
-/// The customers of the clocks of this name, and their subscriptions, those that have ended too.
-async fn living(client: &Client, name: &str) -> Result<Before, Fault> {
-    let mut living = Before::default();
+/// Ends every subscription of the clock's customers; all of them, those that had ended too.
+async fn end(client: &Client, name: &str) -> Result<Vec<String>, Fault> {
+    let mut ended = vec![];
     for clock in clock::named(client, name).await? {
         for customer in clock::customers(client, &clock).await? {
             // A list has none that ended unless it is asked for all.
             let all = owned(&[("customer", &customer), ("status", "all")]);
             for subscription in client.list("/v1/subscriptions", &all).await? {
-                living.subscriptions.insert(clock::id(&subscription, "/v1/subscriptions")?);
+                let id = clock::id(&subscription, "/v1/subscriptions")?;
+                if subscription["status"] != "canceled" {
+                    gone(client.delete(&format!("/v1/subscriptions/{id}")).await)?;
+                }
+                ended.push(id);
             }
-            living.customers.insert(customer);
         }
     }
-    Ok(living)
-}
-
-async fn end(client: &Client, subscriptions: &BTreeSet<String>) -> Result<(), Fault> {
-    for id in subscriptions {
-        let path = format!("/v1/subscriptions/{id}");
-        let there = client.get(&path).await?;
-        if there.is_some_and(|subscription| subscription["status"] != "canceled") {
-            gone(client.delete(&path).await)?;
-        }
-    }
-    Ok(())
+    Ok(ended)
 }
 
 /// Brings the service the event of the end, and says what stays there.
@@ -215,17 +181,15 @@ async fn told(client: &Client, hook: &Hook, subscription: &str) -> Result<String
 /// Deletes the clocks of this name and the product of the same id; what the provider keeps of them,
 /// in words.
 pub(crate) async fn clear(client: &Client, name: &str) -> Result<Vec<String>, Fault> {
-    let living = living(client, name).await?;
-    clear_of(client, name, &living.customers).await
-}
-
-async fn clear_of(
-    client: &Client,
-    name: &str,
-    customers: &BTreeSet<String>,
-) -> Result<Vec<String>, Fault> {
+    let mut left = vec![];
     for clock in clock::named(client, name).await? {
+        let customers = clock::customers(client, &clock).await?;
         clock::delete(client, &clock).await?;
+        for customer in customers {
+            for payment in clock::of(client, "/v1/payment_intents", &customer).await? {
+                left.push(format!("test payment {} stays in the books", payment["id"]));
+            }
+        }
     }
     let product = format!("/v1/products/{name}");
     match client.get(&product).await? {
@@ -234,28 +198,10 @@ async fn clear_of(
         Some(_) => match client.delete(&product).await {
             Err(Fault::Refused { status: 400, .. }) => {
                 client.post(&product, &owned(&[("active", "false")]), None).await?;
+                left.push(format!("product {name} stays, archived"));
             }
             deleted => gone(deleted)?,
         },
-    }
-    left(client, name, customers).await
-}
-
-/// What the provider keeps, now that the clock is gone.
-async fn left(
-    client: &Client,
-    name: &str,
-    customers: &BTreeSet<String>,
-) -> Result<Vec<String>, Fault> {
-    let mut left = vec![];
-    for customer in customers {
-        for payment in clock::of(client, "/v1/payment_intents", customer).await? {
-            left.push(format!("test payment {} stays in the books", payment["id"]));
-        }
-    }
-    let product = client.get(&format!("/v1/products/{name}")).await?;
-    if product.is_some_and(|product| product["deleted"] != true) {
-        left.push(format!("product {name} stays, archived"));
     }
     Ok(left)
 }

@@ -14,7 +14,7 @@ use std::{path::PathBuf, time::Duration};
 
 use deadelus_runtime::{
     About, Artefact, Check, Context, Effect, ErrorClass, Failure, Idempotency, Inline,
-    InvalidTarget, Measured, ReadCapability, Secret, Source, Text, blocking, invalid,
+    InvalidTarget, Measured, ReadCapability, Source, Text, blocking, invalid,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -155,8 +155,7 @@ impl PolicyAnalyze {
     /// [`InvalidTarget`] for a folder that is not absolute.
     #[expect(clippy::expect_used, reason = "the name is a literal")]
     pub fn in_folder(folder: PathBuf) -> Result<Self, InvalidTarget> {
-        let accounts = Secret::default();
-        let target = AuthTarget { folder, policies: None, keys: None, accounts, probe: None };
+        let target = AuthTarget { folder, policies: None, keys: None, probe: None };
         let name = "shop".parse().expect("a target's name");
         target::checked([(name, target)].into()).map(Self)
     }

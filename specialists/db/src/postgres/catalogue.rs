@@ -7,7 +7,6 @@ use crate::{
     HISTORY_TABLE,
     fault::{Fault, Reason},
     schema::Schema,
-    transition::PARKED_PREFIX,
 };
 
 const CATALOGUE: &str = include_str!("catalogue.sql");
@@ -35,12 +34,11 @@ pub(super) async fn schema(session: &Session) -> Result<Schema, Fault> {
     let reset = session.rows("SET", set, &[&path]).await;
     let text = text?;
     reset?;
-    let schema: Schema = serde_json::from_str(&text).map_err(|e| Fault::Refused {
+    serde_json::from_str(&text).map_err(|e| Fault::Refused {
         reason: Reason::Statement,
         code: "catalogue".to_owned(),
         message: e.to_string(),
-    })?;
-    Ok(schema.setting_aside(PARKED_PREFIX))
+    })
 }
 
 /// Rows of each table.

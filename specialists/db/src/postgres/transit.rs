@@ -12,6 +12,7 @@ use crate::{
     fault::{Fault, Reason},
     migration::Applied,
     schema::Schema,
+    sql,
     sql::Statement,
     transition::{self, Lock, Lost, Outcome, Trace, Transition},
 };
@@ -77,24 +78,17 @@ impl Postgres {
         let before = catalogue::schema(session).await?;
         // Another worker may have been faster.
         let done = transition.is_done(&history(session).await?);
-        let (mut exports, mut parked) = (BTreeMap::new(), vec![]);
+        let mut exports = BTreeMap::new();
         let (mut left_out, mut trace) = (vec![], vec![]);
         if !done {
             for lost in &transition.export {
                 exports.insert(lost.table.clone(), export(session, lost).await?);
             }
-            for park in &transition.park {
-                lock(session, &park.lost).await?;
-                if session.one::<bool>("SELECT", &park.is_filled(), &[]).await? {
-                    session.run("CREATE TABLE", &park.copy()).await?;
-                    parked.push(park.into.clone());
-                }
-            }
             (left_out, trace) = self.steps(session, transition, &before).await?;
             record(session, transition).await?;
         }
         let (after, history) = (catalogue::schema(session).await?, history(session).await?);
-        Ok(Outcome { before, after, done, left_out, exports, parked, trace, history })
+        Ok(Outcome { before, after, done, left_out, exports, trace, history })
     }
 
     async fn steps(
@@ -226,15 +220,13 @@ async fn record(session: &Session, transition: &Transition) -> Result<(), Fault>
     Ok(())
 }
 
-/// Nobody writes to it any more until the transaction ends.
-async fn lock(session: &Session, lost: &Lost) -> Result<(), Fault> {
-    session.run("LOCK", &format!("LOCK TABLE {} IN SHARE MODE", lost.sql_name)).await
-}
-
 /// One JSON object per line, of a table that nobody writes to any more.
 async fn export(session: &Session, lost: &Lost) -> Result<Vec<u8>, Fault> {
-    lock(session, lost).await?;
-    let select = format!("SELECT row_to_json(x)::text FROM (SELECT {}) x", lost.rows());
+    let name = &lost.sql_name;
+    session.run("LOCK", &format!("LOCK TABLE {name} IN SHARE MODE")).await?;
+    let columns =
+        if lost.columns.is_empty() { "*".to_owned() } else { sql::quote_all(&lost.columns) };
+    let select = format!("SELECT row_to_json(x)::text FROM (SELECT {columns} FROM {name}) x");
     let mut lines = vec![];
     for row in session.rows("SELECT", &select, &[]).await? {
         lines.extend(row.get::<_, String>(0).into_bytes());

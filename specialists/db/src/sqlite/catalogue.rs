@@ -9,7 +9,6 @@ use crate::{
     fault::Fault,
     schema::{Column, Constraint, ConstraintKind, Index, Object, Schema, Table},
     sql,
-    transition::PARKED_PREFIX,
 };
 
 /// A table without statistics is counted up to here: beyond it, how many more does not matter.
@@ -36,7 +35,7 @@ pub(super) fn schema(connection: &Connection) -> Result<Schema, Fault> {
             }
         }
     }
-    Ok(schema.setting_aside(PARKED_PREFIX))
+    Ok(schema)
 }
 
 /// Rows of each table: what `ANALYZE` saw, or a count that stops at a million.

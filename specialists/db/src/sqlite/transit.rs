@@ -11,6 +11,7 @@ use crate::{
     fault::{Fault, Reason},
     migration::Applied,
     schema::Schema,
+    sql,
     transition::{self, Lost, Outcome, Trace, Transition},
 };
 
@@ -68,24 +69,18 @@ fn transit(
     let before = catalogue::schema(connection)?;
     // Another worker may have been faster.
     let done = transition.is_done(&history(connection)?);
-    let (mut exports, mut parked) = (BTreeMap::new(), vec![]);
+    let mut exports = BTreeMap::new();
     let (mut left_out, mut trace) = (vec![], vec![]);
     if !done {
         for lost in &transition.export {
             exports.insert(lost.table.clone(), export(connection, lost)?);
-        }
-        for park in &transition.park {
-            if connection.query_row(&park.is_filled(), [], |row| row.get(0))? {
-                connection.execute_batch(&park.copy())?;
-                parked.push(park.into.clone());
-            }
         }
         (left_out, trace) = run(connection, transition, &before)?;
         refuse_orphans(connection)?;
         record(connection, transition)?;
     }
     let (after, history) = (catalogue::schema(connection)?, history(connection)?);
-    let outcome = Outcome { before, after, done, left_out, exports, parked, trace, history };
+    let outcome = Outcome { before, after, done, left_out, exports, trace, history };
     if !keep(&outcome) {
         connection.execute_batch("ROLLBACK TO transit")?;
     }
@@ -173,7 +168,9 @@ fn record(connection: &Connection, transition: &Transition) -> Result<(), Fault>
 
 /// One JSON object per line.
 fn export(connection: &Connection, lost: &Lost) -> Result<Vec<u8>, Fault> {
-    let mut statement = connection.prepare(&format!("SELECT {}", lost.rows()))?;
+    let columns =
+        if lost.columns.is_empty() { "*".to_owned() } else { sql::quote_all(&lost.columns) };
+    let mut statement = connection.prepare(&format!("SELECT {columns} FROM {}", lost.sql_name))?;
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query([])?;
     let mut lines = vec![];
