@@ -136,7 +136,8 @@ async fn junk_on_every_subject_is_buried_and_the_next_workflow_runs() {
     for subject in ["log.0.wf-nobody", &format!("log.{here}.wf-junk"), "dead.no.body"] {
         ada.publish(of(subject), JUNK.to_vec()).await;
     }
-    let core = ["live.wf-junk.task", "worker.db.db-1", "worker.db", "api.plan", "api.x", "card.db"];
+    let core =
+        ["live.db.wf-junk.task", "worker.db.db-1", "worker.db", "api.plan", "api.x", "card.db"];
     for subject in core {
         ada.mesh.client.publish(of(subject), JUNK.to_vec().into()).await.unwrap();
         let reply = ada.mesh.client.new_inbox();

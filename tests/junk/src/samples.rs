@@ -289,10 +289,11 @@ pub(crate) fn subjects() -> Vec<Vec<u8>> {
         "ask.t.2.wf-1",
         "log.2.wf-1",
         "dead.in.t",
-        "live.wf-1.make",
+        "live.db.wf-1.make",
         "worker.t.t-1",
         "card.t",
         "api.plan",
+        "artefact.db",
     ];
     below.iter().map(|subject| format!("deadelus.v1.{subject}").into_bytes()).collect()
 }
