@@ -1,6 +1,7 @@
 //! The HTTP gateway, over HTTP alone: what a plan comes to, who is let in, what junk does, how many
 //! may watch.
 
+mod confined;
 mod crowd;
 mod door;
 mod http;

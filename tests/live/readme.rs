@@ -51,6 +51,23 @@ fn every_file_it_links_or_runs_is_there() {
     }
 }
 
+#[test]
+fn every_route_it_asks_the_gateway_for_is_in_its_document() {
+    let document = fs::read_to_string(root().join("orchestrator/gateway/openapi.json")).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let readme = readme();
+    let asked: Vec<String> = readme
+        .split("$GATEWAY")
+        .skip(1)
+        .filter_map(|rest| rest.split_whitespace().next())
+        .map(|path| path.replace("$ID", "{workflow}").replace("gates/plan", "gates/{gate}"))
+        .collect();
+    assert!(asked.len() >= 5, "README's examples are gone: {asked:?}");
+    for path in asked {
+        assert!(document["paths"].get(&path).is_some(), "{path} is not in openapi.json");
+    }
+}
+
 /// What stands in code marks and begins with `deadelus`, or follows such in the same cell.
 fn commands(readme: &str) -> Vec<String> {
     let table = readme.lines().filter(|line| line.starts_with("| `deadelus"));

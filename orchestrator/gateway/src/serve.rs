@@ -71,7 +71,7 @@ impl Gateway {
     }
 
     /// Returns once everybody was answered who had asked before the process was asked to stop,
-    /// within the bound of [`net::DRAIN_MAX`].
+    /// within a few seconds.
     pub async fn closed(self) {
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the gateway has ended");
