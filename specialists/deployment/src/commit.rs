@@ -51,7 +51,8 @@ impl ChangeCapability for Commit {
         About {
             verb: "commit",
             role: "Cloud Primitives",
-            summary: "Keeps the served revision and stops what was kept warm for the way back.",
+            summary: "Keeps the served revision and stops what was kept warm for the way back: from \
+                      then on a rollback starts the old revision anew, and not within a moment.",
             effect: Effect::Pivot,
             idempotency: Idempotency::Natural,
             checks: &[
