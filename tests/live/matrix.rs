@@ -331,7 +331,8 @@ impl<S: Scene> Ground<S> {
     }
 
     /// The work is done while no orchestrator is there: who is asked first does not hear it, and the
-    /// inbox has it.
+    /// inbox has it. An effect begins only when it was answered: so it is asked for while nobody
+    /// answers, and answered while it does not hear.
     async fn done_unheard(
         &mut self,
         id: &WorkflowId,
@@ -343,6 +344,17 @@ impl<S: Scene> Ground<S> {
         self.fleet.process(specialist).freeze();
         self.open(id, digest, task).await;
         wire.assignment().await;
+        self.fleet.process(ORCHESTRATOR).freeze();
+        self.fleet.process(specialist).thaw();
+        let question = wire.question().await;
+        if let Some(reply) = question {
+            let mut answer = self.ada.mesh.client.subscribe(reply).await.unwrap();
+            self.ada.mesh.client.flush().await.unwrap();
+            self.fleet.process(specialist).freeze();
+            self.fleet.process(ORCHESTRATOR).thaw();
+            let answered = tokio::time::timeout(PATIENCE, answer.next()).await;
+            answered.expect("it may begin").unwrap();
+        }
         self.fleet.kill(ORCHESTRATOR);
         self.fleet.process(specialist).thaw();
         wire.done().await;
@@ -399,6 +411,7 @@ struct Wire {
     id: String,
     task: String,
     assignments: Subscriber,
+    asked: Subscriber,
     stored: Subscriber,
 }
 
@@ -408,9 +421,10 @@ impl Wire {
             let subject = ada.mesh.subjects.all(kind);
             ada.mesh.client.subscribe(subject).await.unwrap()
         };
-        let (assignments, stored) = (listen("task").await, listen("in").await);
+        let (assignments, asked) = (listen("task").await, listen("ask").await);
+        let stored = listen("in").await;
         ada.mesh.client.flush().await.unwrap();
-        Self { id: id.to_string(), task: task.to_owned(), assignments, stored }
+        Self { id: id.to_string(), task: task.to_owned(), assignments, asked, stored }
     }
 
     /// The next time the task is asked for, and where.
@@ -425,6 +439,27 @@ impl Wire {
             }
         };
         tokio::time::timeout(PATIENCE, next).await.expect("the task is asked for")
+    }
+
+    /// Where the answer to an effect's question is awaited; none for what only looks, which is done
+    /// without one.
+    async fn question(&mut self) -> Option<async_nats::Subject> {
+        let next = async {
+            loop {
+                let message = self.asked.next().await.unwrap();
+                let inbound = pb::Inbound::decode(message.payload).unwrap();
+                let Some(Said::Report(report)) = inbound.message else { continue };
+                if report.workflow_id != self.id || report.task_id != self.task {
+                    continue;
+                }
+                match report.news {
+                    Some(pb::task_report::News::UndoRecorded(_)) => return message.reply,
+                    Some(pb::task_report::News::Done(_)) => return None,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect("it asks or is done")
     }
 
     /// The word that it is done, on its way into the inbox.
