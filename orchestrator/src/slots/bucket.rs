@@ -79,7 +79,13 @@ impl Slots {
         if entry.operation != kv::Operation::Put {
             return Ok((Table::default(), entry.revision));
         }
-        Ok((decode(&entry.value).map(|(_, table)| table).unwrap_or_default(), entry.revision))
+        // Taken for empty it would have two holders: whoever wants it waits for a person.
+        let Some((_, table)) = decode(&entry.value) else {
+            let what = format!("read who has {slot}: entry {} of the slots", key_of(slot));
+            let why = "no orchestrator wrote it; find out who did, then delete the entry";
+            return Err(MeshError::jetstream(what, why));
+        };
+        Ok((table, entry.revision))
     }
 
     /// Puts somebody out, unless the entry was written since `revision`.
