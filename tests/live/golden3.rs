@@ -268,13 +268,13 @@ impl Case {
         )
     }
 
-    /// Without the service's own counters: other people's requests are no fault of a login's.
     fn performance(&self) -> String {
         let base = self.shop.base();
         format!(
             r#"
 [targets.shop]
 base_url = "{base}"
+counters_url = "{base}/internal/counters"
 rate_per_s = 4
 duration_s = 1
 warmup_s = 0.25
